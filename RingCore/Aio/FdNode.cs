@@ -1,0 +1,106 @@
+using RingCore.Posix;
+
+namespace RingCore.Aio;
+
+/// <summary>
+/// One watched descriptor of a context. Belongs to the thread that runs the context. Holds a reference on the descriptor, so
+/// that a handle which is disposed while another thread's deletion is still on its way stays open until the monitor let go.
+/// </summary>
+internal sealed class FdNode(FileDescriptor descriptor, EventNotifier? notifier)
+{
+    internal FileDescriptor Descriptor { get; } = descriptor;
+
+    /// <summary>The notifier whose end the descriptor is; null when it was watched as a mere descriptor.</summary>
+    internal EventNotifier? Notifier { get; set; } = notifier;
+
+    /// <summary>Null once deleted.</summary>
+    internal AioHandler? Handler { get; set; }
+
+    // What the context knows.
+
+    /// <summary>Link of the ready queue, while <see cref="InReadyQueue"/>.</summary>
+    internal FdNode? NextReady { get; set; }
+
+    internal bool InReadyQueue { get; set; }
+
+    /// <summary>Reported by the monitor, not yet dispatched.</summary>
+    internal PollEvents ReadyEvents { get; set; }
+
+    /// <summary>The monitor has taken the notifier's count; the handler's Notified does not know yet.</summary>
+    internal bool IsNotified { get; set; }
+
+    /// <summary>Found by the handler's Poll, not yet dispatched.</summary>
+    internal bool ReadyByPoll { get; set; }
+
+    /// <summary>PollBegin was called and PollEnd was not.</summary>
+    internal bool IsPollStarted { get; set; }
+
+    /// <summary>Poll has to be asked once before the loop sleeps.</summary>
+    internal bool NeedsPollCheck { get; set; }
+
+    /// <summary>An event came while external handlers were disabled: not watched until they are enabled.</summary>
+    internal bool IsSuspended { get; set; }
+
+    // What the monitor knows.
+
+    /// <summary>Index in <see cref="FdNodeTable"/>, or -1.</summary>
+    internal int Slot { get; set; } = -1;
+
+    /// <summary>What is watched for; none when not watched.</summary>
+    internal PollEvents Watched { get; set; }
+
+    /// <summary>io_uring: a poll is in the kernel, for <see cref="ArmedFor"/>.</summary>
+    internal bool IsArmed { get; set; }
+
+    internal PollEvents ArmedFor { get; set; }
+
+    /// <summary>io_uring: what is armed is a read of the notifier's count, not a poll.</summary>
+    internal bool IsArmedAsRead { get; set; }
+
+    /// <summary>io_uring: in the list of polls to be submitted, linked by <see cref="NextArm"/>.</summary>
+    internal bool IsArmQueued { get; set; }
+
+    internal FdNode? NextArm { get; set; }
+
+    /// <summary>The monitor may take the notifier's count itself.</summary>
+    internal bool AllowsRead => Handler?.Notified is not null && Notifier is { IsEventFd: true };
+
+    /// <summary>What to watch for on behalf of the handler.</summary>
+    internal PollEvents WantedEvents
+    {
+        get
+        {
+            PollEvents events = PollEvents.None;
+            if (Handler is { } handler)
+            {
+                events |= handler.Read is null && handler.Notified is null ? PollEvents.None : PollEvents.In;
+                events |= handler.Write is null ? PollEvents.None : PollEvents.Out;
+                events |= events != PollEvents.None && handler.IsExclusive ? PollEvents.Exclusive : PollEvents.None;
+            }
+
+            return events;
+        }
+    }
+
+    /// <summary>Puts a count back that was taken and not delivered.</summary>
+    internal void PutBack()
+    {
+        if (IsNotified)
+        {
+            IsNotified = false;
+            Notifier!.Signal();
+        }
+    }
+
+    /// <summary>Forgets the monitor's part, for another monitor.</summary>
+    internal void ResetWatch()
+    {
+        Slot = -1;
+        Watched = PollEvents.None;
+        IsArmed = false;
+        ArmedFor = PollEvents.None;
+        IsArmedAsRead = false;
+        IsArmQueued = false;
+        NextArm = null;
+    }
+}

@@ -1,0 +1,16 @@
+namespace RingCore.Hosting;
+
+/// <summary>The exit codes of every program of this project.</summary>
+public static class ExitCodes
+{
+    public const int Success = 0;
+
+    /// <summary>It was asked for properly and did not work.</summary>
+    public const int Failure = 1;
+
+    /// <summary>The command line is wrong.</summary>
+    public const int Usage = 2;
+
+    /// <summary>Ended by a second Ctrl-C (128 + SIGINT), without tidying up.</summary>
+    public const int Interrupted = 130;
+}

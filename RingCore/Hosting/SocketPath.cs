@@ -1,0 +1,67 @@
+using System.Net.Sockets;
+using System.Text;
+using RingCore.Posix;
+
+namespace RingCore.Hosting;
+
+/// <summary>Paths of UNIX sockets: their bound (unix(7), sun_path), and those that a dead process has left behind.</summary>
+public static class SocketPath
+{
+    /// <summary>The longest path in bytes; the 108th byte is the terminating NUL.</summary>
+    public const int MaxBytes = 107;
+
+    /// <exception cref="UserErrorException">The path is longer than a socket's path may be.</exception>
+    public static void RequireShort(string path)
+    {
+        int length = Encoding.UTF8.GetByteCount(path);
+        if (length > MaxBytes)
+        {
+            throw new UserErrorException(
+                $"socket path {path} has {length} bytes and may have {MaxBytes}; set {RuntimeFolder.Variable} to a shorter folder");
+        }
+    }
+
+    /// <summary>Makes way for a bind: removes a socket that nobody listens on, and refuses anything else that is there.</summary>
+    /// <exception cref="UserErrorException">The path is too long, in use, or no socket.</exception>
+    public static void Claim(string path)
+    {
+        RequireShort(path);
+        int errno = PathStatus.TryRead(path, out PathStatus status);
+        if (errno == Errno.ENOENT)
+        {
+            return;
+        }
+
+        if (errno != 0)
+        {
+            throw new PosixException(errno, $"socket path {path}");
+        }
+
+        if (!status.IsSocket)
+        {
+            throw new UserErrorException($"socket path {path} exists and is not a socket; choose another path");
+        }
+
+        if (HasListener(path))
+        {
+            throw new UserErrorException($"socket {path} is in use by a running process; stop it, or choose another path");
+        }
+
+        File.Delete(path);
+    }
+
+    private static bool HasListener(string path)
+    {
+        using var probe = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        probe.Blocking = false; // a full backlog must not hold us up; it too says that somebody listens
+        try
+        {
+            probe.Connect(new UnixDomainSocketEndPoint(path));
+            return true;
+        }
+        catch (SocketException e)
+        {
+            return e.SocketErrorCode is not (SocketError.ConnectionRefused or SocketError.AddressNotAvailable);
+        }
+    }
+}

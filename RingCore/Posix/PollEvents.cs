@@ -1,0 +1,19 @@
+namespace RingCore.Posix;
+
+/// <summary>What a descriptor is watched for and what was found: the EPOLL* bits, which poll(2) and io_uring share.</summary>
+[Flags]
+public enum PollEvents : uint
+{
+    None = 0,
+    In = 0x1,
+    Out = 0x4,
+
+    /// <summary>Always reported.</summary>
+    Error = 0x8,
+
+    /// <summary>Always reported.</summary>
+    HangUp = 0x10,
+
+    /// <summary>EPOLLEXCLUSIVE: of all that wait so for one event, one is woken. Only when a watch is added.</summary>
+    Exclusive = 1u << 28,
+}

@@ -1,0 +1,271 @@
+using NUnit.Framework;
+using RingCore.Aio;
+
+namespace RingCore.Tests.Aio;
+
+public sealed class PollingTests(FdMonitorKind monitor) : AioFixture(monitor)
+{
+    private const long OneSecondNs = 1_000_000_000;
+
+    /// <summary>A ring as a device sees it: kicks are wanted or not, and only wanted ones reach the notifier.</summary>
+    private sealed class Ring : IDisposable
+    {
+        private int _wantsKick = 1;
+        private int _available;
+
+        internal EventNotifier Kick { get; } = new();
+
+        internal int Served { get; private set; }
+
+        internal int Begins { get; private set; }
+
+        internal int Ends { get; private set; }
+
+        internal Action? BetweenLookAndEnd { get; set; }
+
+        internal AioHandler Handler => new()
+        {
+            Read = () =>
+            {
+                Kick.TestAndClear();
+                Serve();
+            },
+            Poll = () => Volatile.Read(ref _available) != 0,
+            PollReady = Serve,
+            PollBegin = () =>
+            {
+                Begins++;
+                Volatile.Write(ref _wantsKick, 0);
+            },
+            PollEnd = () =>
+            {
+                Ends++;
+                Action? race = BetweenLookAndEnd;
+                BetweenLookAndEnd = null;
+                race?.Invoke();
+                Interlocked.Exchange(ref _wantsKick, 1);
+            },
+        };
+
+        public void Dispose() => Kick.Dispose();
+
+        internal void Submit()
+        {
+            Interlocked.Increment(ref _available);
+            if (Volatile.Read(ref _wantsKick) != 0)
+            {
+                Kick.Signal();
+            }
+        }
+
+        private void Serve() => Served += Interlocked.Exchange(ref _available, 0);
+    }
+
+    // Blocking rounds whose work is there at once: the short wait is what makes the polling time grow.
+    private static void Feed(AioContext context, Ring ring, int count)
+    {
+        using AioTimer alarm = context.CreateTimer(() => { });
+        alarm.Arm(Patience);
+        context.Poll(blocking: false); // takes the notification that arming left
+        for (int i = 0; i < count; i++)
+        {
+            int wanted = ring.Served + 1;
+            ring.Submit();
+            while (ring.Served < wanted)
+            {
+                Assert.That(context.Poll(blocking: true), Is.True);
+            }
+        }
+    }
+
+    [Test]
+    public void Kick_is_not_lost_when_polling_ends()
+    {
+        using AioContext context = CreateContext(OneSecondNs);
+        using Ring ring = new();
+        context.SetEventNotifier(ring.Kick, ring.Handler);
+        Feed(context, ring, 3);
+        ring.BetweenLookAndEnd = ring.Submit; // unannounced: kicks are still suppressed
+        PollUntil(context, () => ring.Served == 4);
+        Assert.That(ring.BetweenLookAndEnd, Is.Null);
+    }
+
+    [Test]
+    public void Begin_and_end_are_paired_and_end_comes_before_sleep()
+    {
+        using AioContext context = CreateContext(OneSecondNs);
+        using Ring ring = new();
+        context.SetEventNotifier(ring.Kick, ring.Handler);
+        Feed(context, ring, 5);
+
+        using AioTimer timer = context.CreateTimer(() => { });
+        timer.Arm(TimeSpan.FromMilliseconds(5));
+        long sleeps = context.Statistics.Sleeps;
+        PollUntil(context, () => context.Statistics.Sleeps > sleeps);
+        Assert.That(ring.Begins, Is.GreaterThan(0));
+        Assert.That(ring.Ends, Is.EqualTo(ring.Begins));
+    }
+
+    [Test]
+    public void Polling_finds_work_without_a_kick()
+    {
+        using AioContext context = CreateContext(OneSecondNs);
+        using Ring ring = new();
+        context.SetEventNotifier(ring.Kick, ring.Handler);
+        Thread guest = new(() =>
+        {
+            bool served = true;
+            for (int i = 1; i <= 300 && served; i++)
+            {
+                ring.Submit();
+                served = SpinWait.SpinUntil(() => ring.Served == i, Patience);
+            }
+        });
+        guest.Start();
+        PollUntil(context, () => ring.Served == 300);
+        guest.Join();
+        Assert.That(context.Statistics.PollHits, Is.GreaterThan(0));
+    }
+
+    [Test]
+    public void With_a_handler_that_cannot_poll_there_is_no_polling_at_all()
+    {
+        using AioContext context = CreateContext(OneSecondNs);
+        using Ring ring = new();
+        using EventNotifier plain = new();
+        context.SetEventNotifier(ring.Kick, ring.Handler);
+        context.SetEventNotifier(plain, new AioHandler { Read = () => { } });
+        Feed(context, ring, 5);
+
+        Assert.That((ring.Begins, context.Statistics.PollHits + context.Statistics.PollMisses), Is.EqualTo((0, 0L)));
+        context.SetEventNotifier(plain, null);
+        Feed(context, ring, 5);
+
+        Assert.That(ring.Begins, Is.GreaterThan(0));
+    }
+
+    [Test]
+    public void Polling_ends_when_a_handler_that_cannot_poll_is_added()
+    {
+        using AioContext context = CreateContext(OneSecondNs);
+        using Ring ring = new();
+        using EventNotifier plain = new();
+        context.SetEventNotifier(ring.Kick, ring.Handler);
+        Feed(context, ring, 5);
+        Assert.That(ring.Begins, Is.GreaterThan(ring.Ends));
+        context.SetEventNotifier(plain, new AioHandler { Read = () => { } });
+        PollAFew(context);
+        Assert.That(ring.Ends, Is.EqualTo(ring.Begins));
+    }
+
+    [Test]
+    public void PollMaxNs_can_be_changed_at_run_time()
+    {
+        using AioContext context = CreateContext();
+        using Ring ring = new();
+        context.SetEventNotifier(ring.Kick, ring.Handler);
+        Feed(context, ring, 4);
+        Assert.That(ring.Begins, Is.Zero);
+        context.PollMaxNs = OneSecondNs;
+        Feed(context, ring, 4);
+        int begins = ring.Begins;
+        Assert.That(begins, Is.GreaterThan(0));
+        context.PollMaxNs = 0;
+        Feed(context, ring, 4);
+        Assert.That(ring.Begins, Is.EqualTo(begins));
+        Assert.That(ring.Ends, Is.EqualTo(begins));
+        Assert.That(() => context.PollMaxNs = -1, Throws.InstanceOf<ArgumentOutOfRangeException>());
+    }
+
+    [Test]
+    public void A_handler_deleted_while_polling_is_told_that_polling_ended()
+    {
+        using AioContext context = CreateContext(OneSecondNs);
+        using Ring ring = new();
+        AioHandler handler = ring.Handler;
+        context.SetEventNotifier(ring.Kick, handler);
+        Feed(context, ring, 5);
+        Assert.That(ring.Begins, Is.GreaterThan(ring.Ends));
+        context.SetEventNotifier(ring.Kick, null);
+        PollAFew(context);
+        Assert.That(ring.Ends, Is.EqualTo(ring.Begins));
+    }
+
+    [Test]
+    public void What_came_while_the_replaced_handler_polled_is_found_by_the_new_one()
+    {
+        using AioContext context = CreateContext(OneSecondNs);
+        using Ring ring = new();
+        using EventNotifier idle = new();
+        context.SetEventNotifier(ring.Kick, ring.Handler);
+        bool replace = false;
+        context.SetEventNotifier(idle, new AioHandler
+        {
+            // While both are being polled: work comes without a kick, and the handler is replaced before it is looked at.
+            Poll = () => replace && ring.Begins > ring.Ends,
+            PollReady = () =>
+            {
+                replace = false;
+                ring.Submit();
+                context.SetEventNotifier(ring.Kick, ring.Handler);
+                context.PollMaxNs = 0;
+            },
+        });
+        Feed(context, ring, 5);
+        ring.Kick.TestAndClear(); // kicks that polling forestalled
+        PollAFew(context);
+        replace = true;
+        PollUntil(context, () => ring.Served == 6);
+        Assert.That(replace, Is.False);
+    }
+
+    [Test]
+    public void A_bottom_half_of_another_thread_ends_polling()
+    {
+        using IoThread thread = new(Options((long)Patience.TotalNanoseconds * 10));
+        using Ring ring = new();
+        thread.Context.SetEventNotifier(ring.Kick, ring.Handler);
+        for (int i = 0; i < 200; i++)
+        {
+            thread.Context.Invoke(() => { });
+        }
+
+        thread.Context.SetEventNotifier(ring.Kick, null);
+        thread.Context.Invoke(() => { });
+    }
+
+    [Test]
+    public void The_monitor_is_not_starved_by_polling_that_always_finds_work()
+    {
+        using AioContext context = CreateContext(OneSecondNs);
+        using EventNotifier busy = new();
+        using EventNotifier other = new();
+        int reads = 0;
+        context.SetEventNotifier(busy, new AioHandler { Poll = () => true, PollReady = () => { } });
+        context.SetEventNotifier(other, new AioHandler { Poll = () => false, Read = () => reads += other.TestAndClear() ? 1 : 0 });
+        PollAFew(context);
+        other.Signal();
+        PollUntil(context, () => reads == 1);
+    }
+
+    [Test]
+    public void Read_serves_what_Poll_found_when_there_is_no_PollReady()
+    {
+        using AioContext context = CreateContext(OneSecondNs);
+        using EventNotifier notifier = new();
+        bool work = true;
+        int reads = 0;
+        context.SetEventNotifier(notifier, new AioHandler
+        {
+            Poll = () => work,
+            Read = () =>
+            {
+                work = false;
+                reads++;
+            },
+        });
+        PollUntil(context, () => reads > 0);
+        PollAFew(context);
+        Assert.That(reads, Is.EqualTo(1));
+    }
+}
