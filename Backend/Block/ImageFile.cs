@@ -1,0 +1,186 @@
+using RingCore.Posix;
+
+namespace Backend.Block;
+
+/// <summary>
+/// An opened, checked and locked raw image: its descriptors, and what its file system can do. Shared by all queues; the
+/// things learnt on the way (<see cref="NoWaitReads"/> and so on) are plain fields, for it does no harm to learn them twice.
+/// </summary>
+internal sealed class ImageFile : IDisposable
+{
+    private ImageFile(FileDescriptor file, RawImageOptions options)
+    {
+        File = file;
+        Path = options.Path;
+        Cache = options.Cache;
+    }
+
+    internal string Path { get; }
+
+    internal CacheMode Cache { get; }
+
+    /// <summary>The image; with O_DIRECT when <see cref="IsDirect"/>. Carries the locks.</summary>
+    internal FileDescriptor File { get; }
+
+    /// <summary>With <see cref="IsDirect"/>: the image through the page cache, for what is too unaligned for direct I/O.</summary>
+    internal FileDescriptor? Buffered { get; private set; }
+
+    internal required BlockLimits Limits { get; init; }
+
+    /// <summary>I/O bypasses the page cache and obeys <see cref="Alignment"/>.</summary>
+    internal bool IsDirect { get; private set; }
+
+    internal DirectAlignment Alignment { get; private set; }
+
+    /// <summary>The image lives in memory: nothing ever waits for a medium, so everything is done inline.</summary>
+    internal bool IsMemory { get; private init; }
+
+    /// <summary>Reads that must not wait (RWF_NOWAIT) are understood.</summary>
+    internal bool NoWaitReads { get; set; } = true;
+
+    /// <summary>Writes that must not wait (RWF_NOWAIT) are understood.</summary>
+    internal bool NoWaitWrites { get; set; } = true;
+
+    /// <summary>Bytes: what fallocate's ranges must be multiples of. Any will do on a file, whole blocks only on a device.</summary>
+    internal int AllocateAlignment { get; private init; } = 1;
+
+    /// <summary>fallocate can punch holes.</summary>
+    internal bool CanPunch { get; set; }
+
+    /// <summary>fallocate can zero ranges.</summary>
+    internal bool CanZeroRange { get; set; } = true;
+
+    /// <summary>
+    /// The errno of the first failed flush, or 0. After a failed write-back the kernel counts the lost pages as clean, so that
+    /// a second fdatasync would report success for data that is gone.
+    /// </summary>
+    internal int FlushError { get; set; }
+
+    /// <exception cref="ImageException">Whatever is wrong, with the remedy.</exception>
+    internal static ImageFile Open(RawImageOptions options)
+    {
+        FileDescriptor fd = OpenDescriptor(options);
+        ImageFile? image = null;
+        try
+        {
+            FileStatus status = FileStatus.Of(fd);
+            CheckKind(options.Path, status);
+            fd.SetNonBlocking(false);
+            if (!options.Force)
+            {
+                ImageLock.Take(fd, status, options.Path, options.ReadOnly);
+            }
+
+            // Asked again under the lock: its former user may just have changed the size.
+            status = FileStatus.Of(fd);
+            image = Describe(fd, status, options);
+            if (options.Cache == CacheMode.None && !image.IsMemory)
+            {
+                image.GoDirect(status, options.ReadOnly);
+            }
+
+            return image;
+        }
+        catch (Exception e)
+        {
+            image?.Buffered?.Dispose();
+            fd.Dispose();
+            if (e is PosixException posix)
+            {
+                throw new ImageException(options.Path, $"{posix.Message}; use another file or file system", posix);
+            }
+
+            throw;
+        }
+    }
+
+    public void Dispose()
+    {
+        Buffered?.Dispose();
+        File.Dispose();
+    }
+
+    private static FileDescriptor OpenDescriptor(RawImageOptions options)
+    {
+        try
+        {
+            // Non-blocking, since opening a FIFO would wait for its other end. Undone for what turns out to be an image:
+            // on a non-blocking file io_uring answers EAGAIN instead of waiting.
+            OpenFlags access = options.ReadOnly ? OpenFlags.ReadOnly : OpenFlags.ReadWrite;
+            if (!options.ReadOnly && !options.Force)
+            {
+                // On a block device: fail if it is mounted. On a file it has no meaning without O_CREAT.
+                access |= OpenFlags.Exclusive;
+            }
+
+            return FileDescriptor.Open(options.Path, access | OpenFlags.NonBlocking);
+        }
+        catch (PosixException e)
+        {
+            throw new ImageException(options.Path, OpenProblem.Describe(options.Path, options.ReadOnly, e.Errno), e);
+        }
+    }
+
+    private static void CheckKind(string path, FileStatus status)
+    {
+        if (status.Kind == FileKind.Directory)
+        {
+            throw new ImageException(path, OpenProblem.IsDirectory);
+        }
+
+        if (status.Kind == FileKind.Other)
+        {
+            throw new ImageException(path, OpenProblem.IsNoImage);
+        }
+    }
+
+    private static ImageFile Describe(FileDescriptor fd, FileStatus status, RawImageOptions options)
+    {
+        bool isDevice = status.Kind == FileKind.BlockDevice;
+        long length = isDevice ? BlockDevice.GetSize(fd) : status.Size;
+        OpenProblem.CheckLength(options.Path, length);
+        bool canPunch = !options.ReadOnly && (isDevice ? DeviceCanZero(status) : CanPunchHoles(fd, length));
+        var limits = new BlockLimits
+        {
+            Length = length,
+            IsReadOnly = options.ReadOnly,
+            PhysicalBlockSize = isDevice ? Math.Max(512, BlockDevice.GetPhysicalBlockSize(fd)) : 4096,
+            CanDiscard = canPunch,
+            CanWriteZeroes = !options.ReadOnly,
+        };
+        return new ImageFile(fd, options)
+        {
+            Limits = limits,
+            IsMemory = status.IsMemory,
+            CanPunch = canPunch,
+            AllocateAlignment = isDevice ? BlockDevice.GetLogicalBlockSize(fd) : 1,
+        };
+    }
+
+    /// <summary>Past the end there is nothing to deallocate, so the answer is all that this call gives.</summary>
+    private static bool CanPunchHoles(FileDescriptor fd, long length) =>
+        FileIo.Allocate(fd, AllocateMode.PunchHole | AllocateMode.KeepSize, length, 4096) == 0;
+
+    /// <summary>A device's hole is a WRITE ZEROES command that may unmap; what it lacks is tried as writes.</summary>
+    private static bool DeviceCanZero(FileStatus status)
+    {
+        string device = $"/sys/dev/block/{status.Major}:{status.Minor}";
+        string queue = Directory.Exists($"{device}/queue") ? $"{device}/queue" : $"{device}/../queue"; // a partition
+        string file = $"{queue}/write_zeroes_max_bytes";
+        return System.IO.File.Exists(file) && System.IO.File.ReadAllText(file).Trim() != "0";
+    }
+
+    private void GoDirect(FileStatus status, bool readOnly)
+    {
+        Buffered = FileIo.Reopen(File, readOnly ? OpenFlags.ReadOnly : OpenFlags.ReadWrite);
+        int error = FileIo.SetDirect(File);
+        if (error != 0)
+        {
+            throw new ImageException(Path,
+                $"its file system has no direct I/O ({Errno.Describe(-error)}); use --cache writeback or writethrough");
+        }
+
+        IsDirect = true;
+        Alignment = DirectAlignment.Of(File, status);
+    }
+}

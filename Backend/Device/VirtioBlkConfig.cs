@@ -1,0 +1,34 @@
+using RingCore.Virtio;
+
+namespace Backend.Device;
+
+/// <summary>How a virtio-blk device is to look and work. Immutable.</summary>
+public sealed record VirtioBlkConfig
+{
+    /// <summary>Most queues that a device offers here.</summary>
+    public const int MaxQueues = 64;
+
+    /// <summary>What GET_ID returns: up to <see cref="BlkConfig.IdLength"/> bytes of ASCII.</summary>
+    public string Serial { get; init; } = "vdisk";
+
+    /// <summary>Neighbouring reads or writes of one batch become one I/O.</summary>
+    public bool RequestMerging { get; init; } = true;
+
+    /// <summary>1 to <see cref="MaxQueues"/>.</summary>
+    public int QueueCount { get; init; } = 1;
+
+    /// <summary>A power of two, 4 to 1024: largest queue size that the driver may choose.</summary>
+    public ushort QueueSize { get; init; } = 256;
+
+    /// <summary>Sectors in one DISCARD range.</summary>
+    public uint MaxDiscardSectors { get; init; } = 1 << 22;
+
+    /// <summary>Sectors in one WRITE_ZEROES range.</summary>
+    public uint MaxWriteZeroesSectors { get; init; } = 1 << 22;
+
+    /// <summary>The write cache is on when the driver starts; it may change it (CONFIG_WCE).</summary>
+    public bool WriteCache { get; init; } = true;
+
+    /// <summary>Features that are not to be offered, for measuring what they buy.</summary>
+    public VirtioFeatures WithheldFeatures { get; init; }
+}

@@ -1,0 +1,223 @@
+using Backend.Block;
+using RingCore.Aio;
+using RingCore.Hosting;
+using RingCore.Posix;
+using RingCore.Virtio;
+
+namespace Backend.Device;
+
+/// <summary>
+/// Starts and stops request processing: binds doorbells and interrupts to event notifiers, hooks each queue to its
+/// context, and takes all of that back in reverse. Every public member runs on the server's thread. Where notifiers cannot
+/// be bound the data plane is disabled, and the device serves every queue through the main loop instead.
+/// </summary>
+public sealed partial class VirtioBlkDataPlane
+{
+    private readonly VirtioBlk _device;
+    private readonly VirtioBus _bus;
+    private readonly AioContext _mainContext;
+    private readonly IReadOnlyList<IoThread> _ioThreads;
+    private readonly int[] _allowedCpus = ThreadScheduling.GetAffinity();
+    private readonly List<VirtioBlkQueue> _running = [];
+    private readonly Dictionary<AioContext, GuestNotifyBatch> _batches = [];
+    private readonly BlkQueueCounters?[] _counters;
+    private bool _starting;
+    private bool _stopping;
+
+    /// <exception cref="UserErrorException">An IOThread is wanted on a transport without guest notifiers or ioeventfds.</exception>
+    internal VirtioBlkDataPlane(VirtioBlk device, IVirtioTransport transport, AioContext mainContext, IReadOnlyList<IoThread> ioThreads)
+    {
+        if (ioThreads.Count > 0 && !transport.HasGuestNotifiers)
+        {
+            throw new UserErrorException("an IOThread needs a transport with guest notifiers; run with --iothreads 0");
+        }
+
+        if (ioThreads.Count > 0 && !transport.HasIoEventFds)
+        {
+            throw new UserErrorException("an IOThread needs a transport with ioeventfds; run with --iothreads 0");
+        }
+
+        _device = device;
+        _bus = new VirtioBus(transport);
+        _mainContext = mainContext;
+        _ioThreads = ioThreads;
+        _counters = new BlkQueueCounters?[device.Queues.Count];
+    }
+
+    public IVirtioTransport Transport => _bus.Transport;
+
+    /// <summary>Requests are being processed, by the data plane or, when it is disabled, by the main loop.</summary>
+    public bool IsStarted { get; private set; }
+
+    /// <summary>Binding the notifiers failed at the last start: queues are served by the main loop until the next start.</summary>
+    public bool IsDisabled { get; private set; }
+
+    /// <summary>Notifications are batched by a bottom half: exactly when EVENT_IDX was not negotiated.</summary>
+    public bool BatchNotifications { get; private set; }
+
+    /// <summary>Running queues, for statistics.</summary>
+    internal IReadOnlyList<VirtioBlkQueue> Running => _running;
+
+    /// <summary>
+    /// The driver wrote DRIVER_OK. Idempotent. A queue whose ring is no good sets DEVICE_NEEDS_RESET and is left out.
+    /// </summary>
+    public void Start()
+    {
+        if (IsStarted || _starting)
+        {
+            return;
+        }
+
+        _starting = true;
+        BatchNotifications = (_device.NegotiatedFeatures & VirtioFeatures.EventIndex) == 0;
+        List<VirtQueue> queues = CreateRings(_device.Queues.Where(q => q.Enabled));
+        IsDisabled = !TryBindNotifiers(queues);
+        List<VirtioBlkQueue> created = [.. queues.Select(CreateQueue)];
+        _running.AddRange(created);
+        IsStarted = true;
+        _starting = false;
+        created.ForEach(Serve);
+        VirtioBlk.Log.Info(
+            "data plane {0}: {1} queues on {2}, features {3}",
+            IsDisabled ? "disabled, served by the main loop" : "started",
+            _running.Count,
+            _ioThreads.Count == 0 || IsDisabled ? "the main loop" : $"{_ioThreads.Count} IOThreads",
+            _device.NegotiatedFeatures);
+    }
+
+    /// <summary>
+    /// Unhooks the doorbells, waits until no request is in flight, and unbinds everything in reverse. Idempotent. Every
+    /// request that was taken has been answered once when this returns.
+    /// </summary>
+    public void Stop()
+    {
+        if (!IsStarted || _stopping)
+        {
+            return;
+        }
+
+        _stopping = true;
+        int count = _running.Count;
+        StopServing(_running);
+        foreach ((AioContext context, GuestNotifyBatch batch) in _batches)
+        {
+            RunOn(context, batch.Dispose);
+        }
+
+        _batches.Clear();
+        if (!IsDisabled)
+        {
+            Transport.SetGuestNotifiers(count, assign: false);
+        }
+
+        _running.Clear();
+        IsStarted = false;
+        _stopping = false;
+    }
+
+    /// <summary>A doorbell that arrived as a message: becomes an event of the queue's context.</summary>
+    public void Kick(int index)
+    {
+        foreach (VirtioBlkQueue queue in _running)
+        {
+            if (queue.Index == index)
+            {
+                if (queue.Registers.HostNotifier is { } notifier)
+                {
+                    notifier.Signal();
+                }
+                else if (queue.Registers.Faults?.LosesKick(index) != true)
+                {
+                    queue.Serve();
+                }
+            }
+        }
+    }
+
+    /// <summary>Runs <paramref name="change"/> while no request is in flight and none is taken, then goes on.</summary>
+    public void WhileDrained(Action change)
+    {
+        Quiesce(_running);
+        try
+        {
+            change();
+        }
+        finally
+        {
+            foreach (VirtioBlkQueue queue in _running)
+            {
+                RunOn(queue.Context, queue.Resume);
+            }
+        }
+    }
+
+    /// <summary>
+    /// Lets every queue go over to <paramref name="driver"/>, and runs <paramref name="change"/>, all while no request is in
+    /// flight. When one of them cannot open it nothing has changed, and that exception comes out.
+    /// </summary>
+    internal void ReopenBlock(IBlockDriver driver, Action change) => WhileDrained(() =>
+    {
+        List<IBlockQueue> opened = [];
+        try
+        {
+            _running.ForEach(queue => RunOn(queue.Context, () => opened.Add(driver.OpenQueue(queue.Context, queue.Index))));
+        }
+        catch
+        {
+            for (int i = 0; i < opened.Count; i++)
+            {
+                RunOn(_running[i].Context, opened[i].Dispose);
+            }
+
+            throw;
+        }
+
+        for (int i = 0; i < opened.Count; i++)
+        {
+            RunOn(_running[i].Context, () => _running[i].ReplaceBlock(opened[i]));
+        }
+
+        change();
+    });
+
+    /// <summary>Returns once each context has finished what it was doing: a grace period for state it may have read.</summary>
+    public void Synchronize()
+    {
+        foreach (IoThread thread in _ioThreads)
+        {
+            thread.Context.Invoke(static () => { });
+        }
+    }
+
+    /// <summary>
+    /// Moves the queue's IOThread to a CPU, or lets it roam. Only a hint: a CPU that this process may not use is ignored, and
+    /// the last word counts where queues share an IOThread.
+    /// </summary>
+    public void PlaceQueue(int index, int? cpu)
+    {
+        if (_ioThreads.Count == 0 || (cpu is { } one && !_allowedCpus.Contains(one)))
+        {
+            return;
+        }
+
+        int threadId = _ioThreads[index % _ioThreads.Count].ThreadId;
+        int errno = ThreadScheduling.TrySetAffinity(cpu is { } wanted ? [wanted] : _allowedCpus, threadId);
+        if (errno != 0)
+        {
+            VirtioBlk.Log.Debug("queue {0} cannot be placed on CPU {1}: {2}", index, cpu, Errno.Name(errno));
+        }
+    }
+
+    /// <summary>Runs on the context's thread: this one for the main context, whose loop may not be running now.</summary>
+    private void RunOn(AioContext context, Action action)
+    {
+        if (context == _mainContext)
+        {
+            action();
+        }
+        else
+        {
+            context.Invoke(action);
+        }
+    }
+}
