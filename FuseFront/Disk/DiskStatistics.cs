@@ -1,0 +1,33 @@
+using System.Diagnostics;
+using RingCore.Statistics;
+
+namespace FuseFront.Disk;
+
+/// <summary>What one queue's applications asked for. Written by the queue's thread; other threads see slightly old values.</summary>
+internal sealed class DiskStatistics
+{
+    private static readonly int Kinds = Enum.GetValues<SlotKind>().Length;
+    private readonly long[] _operations = new long[Kinds];
+    private readonly long[] _bytes = new long[Kinds];
+
+    /// <summary>Operations of all kinds, and their bytes.</summary>
+    public long TotalOperations;
+    public long TotalBytes;
+
+    /// <summary>Operations that were answered with an error.</summary>
+    public long Errors;
+
+    /// <summary>From arrival to answer, in nanoseconds.</summary>
+    public LatencyHistogram Latency { get; } = new();
+
+    public void Count(SlotKind kind, long bytes, long ticks)
+    {
+        _operations[(int)kind]++;
+        _bytes[(int)kind] += bytes;
+        TotalOperations++;
+        TotalBytes += bytes;
+        Latency.Record(ticks * (1_000_000_000 / Stopwatch.Frequency));
+    }
+
+    public (long Operations, long Bytes) Of(SlotKind kind) => (_operations[(int)kind], _bytes[(int)kind]);
+}

@@ -1,0 +1,324 @@
+using RingCore.Virtio;
+
+namespace FuseFront.Driver;
+
+/// <summary>Hears of each request's end, on the queue's thread.</summary>
+public interface IBlkCompletion
+{
+    /// <summary>The request in <paramref name="slot"/> has ended; the slot is the driver's again until it is returned.</summary>
+    void Completed(int slot, BlkStatus status);
+}
+
+/// <summary>
+/// The virtio-blk driver's side of one queue (virtio 1.3 §5.2.6): slots whose descriptors were written once, a request
+/// a slot. Requests are gathered by <see cref="Read"/>, <see cref="Write"/> … and shown to the device together by
+/// <see cref="Submit"/>. One thread. Once failed, every request ends with an I/O error. This file is the data path;
+/// <c>.Recovery</c> has what a reset of the device takes.
+/// </summary>
+public sealed unsafe partial class BlkQueue
+{
+    /// <summary>What the status byte holds until the device writes one.</summary>
+    private const byte NoStatus = byte.MaxValue;
+
+    private readonly DriverQueue _ring;
+    private readonly QueueMemory _memory;
+    private readonly DmaMemory _dma;
+    private readonly IBlkCompletion _completion;
+    private Action _kick;
+    private readonly bool _indirect;
+    private readonly int[] _freeSlots;
+
+    // 0: not with the device. Else in the low AgeBits one more than the ticks that have been counted since it was submitted,
+    // and above them how often it has timed out.
+    private readonly int[] _age;
+    private readonly int[] _failedSlots;
+    private int _failedCount;
+    private int _freeCount;
+    private bool _isServing = true; // neither failed nor held
+
+    /// <param name="dma">The shared memory.</param>
+    /// <param name="memory">This queue's share of it.</param>
+    /// <param name="queueSize">Entries of the ring.</param>
+    /// <param name="features">What was negotiated.</param>
+    /// <param name="kick">Rings the queue's doorbell.</param>
+    /// <param name="completion">Hears of ended requests.</param>
+    public BlkQueue(
+        DmaMemory dma, QueueMemory memory, ushort queueSize, VirtioFeatures features, Action kick, IBlkCompletion completion)
+    {
+        _dma = dma;
+        _memory = memory;
+        _completion = completion;
+        _kick = kick;
+        _indirect = features.HasFlag(VirtioFeatures.IndirectDescriptors);
+        _ring = new DriverQueue(
+            new SplitRing(queueSize, memory.DescriptorTable, memory.AvailableRing, memory.UsedRing), features);
+        _freeSlots = new int[memory.Slots];
+        _age = new int[memory.Slots];
+        _failedSlots = new int[memory.Slots];
+        for (int slot = memory.Slots - 1; slot >= 0; slot--)
+        {
+            _freeSlots[_freeCount++] = slot;
+            WriteDescriptors(slot);
+        }
+    }
+
+    public BlkQueueStatistics Statistics { get; } = new();
+
+    /// <summary>Requests with the device.</summary>
+    public int Outstanding => _ring.Outstanding;
+
+    /// <summary>No request can succeed any more.</summary>
+    public bool HasFailed { get; private set; }
+
+    /// <summary>The device has returned something, or a failed request waits to be reported.</summary>
+    public bool HasCompletions => _failedCount > 0 || (_isServing && _ring.HasUsed);
+
+    /// <summary>Most slots that a ring of this size carries.</summary>
+    public static int MaxSlots(ushort queueSize, VirtioFeatures features) =>
+        features.HasFlag(VirtioFeatures.IndirectDescriptors) ? queueSize : queueSize / 3;
+
+    /// <summary>Takes a free slot; the last one returned comes first, for the caches' sake.</summary>
+    public bool TryTakeSlot(out int slot)
+    {
+        if (_freeCount == 0)
+        {
+            slot = -1;
+            return false;
+        }
+
+        slot = _freeSlots[--_freeCount];
+        return true;
+    }
+
+    /// <summary>Gives a slot back that is not with the device.</summary>
+    public void ReturnSlot(int slot)
+    {
+        if (_age[slot] != 0)
+        {
+            throw new InvalidOperationException($"slot {slot} is with the device");
+        }
+
+        _freeSlots[_freeCount++] = slot;
+    }
+
+    /// <summary>The slot's payload, <see cref="QueueMemory.MaxTransfer"/> bytes with a sector's room on both sides.</summary>
+    public byte* Payload(int slot) => _memory.Payload(slot);
+
+    /// <summary>A sector's room for what an unaligned write finds at its beginning.</summary>
+    public byte* FirstSector(int slot) => _memory.Head(slot) + QueueMemory.FirstSectorOffset;
+
+    /// <summary>The same for its end.</summary>
+    public byte* LastSector(int slot) => _memory.Head(slot) + QueueMemory.LastSectorOffset;
+
+    /// <summary>Reads <paramref name="length"/> bytes from <paramref name="sector"/> into <paramref name="data"/>, which lies in the slot.</summary>
+    public void Read(int slot, long sector, byte* data, uint length) =>
+        Add(slot, BlkRequestType.In, sector, data, length, deviceWrites: true);
+
+    /// <summary>Writes <paramref name="length"/> bytes of the slot at <paramref name="data"/> to <paramref name="sector"/>.</summary>
+    public void Write(int slot, long sector, byte* data, uint length) =>
+        Add(slot, BlkRequestType.Out, sector, data, length, deviceWrites: false);
+
+    /// <summary>Makes every write that has completed stable.</summary>
+    public void Flush(int slot) => Add(slot, BlkRequestType.Flush, 0, null, 0, deviceWrites: false);
+
+    /// <summary>Gives a range's blocks back; what it reads as afterwards is not defined.</summary>
+    public void Discard(int slot, long sector, uint sectors) => AddRange(slot, BlkRequestType.Discard, sector, sectors, 0);
+
+    /// <summary>Makes a range read as zeros; with <paramref name="mayUnmap"/> its blocks may be given back.</summary>
+    public void WriteZeroes(int slot, long sector, uint sectors, bool mayUnmap) =>
+        AddRange(slot, BlkRequestType.WriteZeroes, sector, sectors, mayUnmap ? BlkDiscardSegment.FlagUnmap : 0);
+
+    /// <summary>Asks for the serial: <see cref="BlkConfig.IdLength"/> bytes into the payload.</summary>
+    public void GetId(int slot) => Add(slot, BlkRequestType.GetId, 0, Payload(slot), BlkConfig.IdLength, deviceWrites: true);
+
+    /// <summary>Shows the device all that was gathered, and rings once if it wants that.</summary>
+    public void Submit()
+    {
+        int batch = _ring.Unpublished;
+        if (batch == 0 || !_isServing)
+        {
+            return;
+        }
+
+        if (_nextBatch is { } notify)
+        {
+            _nextBatch = null;
+            notify();
+        }
+
+        _ring.Publish();
+        Statistics.CountBatch(batch);
+        if (_ring.ShouldKick())
+        {
+            Statistics.KicksSent++;
+            _kick();
+        }
+        else
+        {
+            Statistics.KicksSuppressed++;
+        }
+    }
+
+    /// <summary>Reports every request that has ended, until none is left, and then wants an interrupt for the next.</summary>
+    /// <exception cref="RingException">The device broke a rule.</exception>
+    public void Complete()
+    {
+        do
+        {
+            ReportFailed();
+            if (!_isServing)
+            {
+                return;
+            }
+
+            _ring.DisableInterrupts();
+            while (_ring.TryTakeUsed(out ushort head, out _))
+            {
+                int slot = _indirect ? head : head / 3;
+                byte status = RawStatusOf(slot);
+                if (status == NoStatus)
+                {
+                    // Most likely another request's end, returned under this one's name: nothing of it may be believed.
+                    throw new RingException($"used ring returns descriptor {head}, whose request has no status");
+                }
+
+                _age[slot] = 0;
+                Statistics.Completions++;
+                _completion.Completed(slot, Meaning(status));
+                if (!_isServing)
+                {
+                    break;
+                }
+            }
+        }
+        while (_failedCount > 0 || _ring.EnableInterrupts());
+    }
+
+    /// <summary>Interrupts are not wanted while the ring is looked at anyway.</summary>
+    public void DisableInterrupts() => _ring.DisableInterrupts();
+
+    /// <summary>Interrupts are wanted again; true when the ring must be looked at once more.</summary>
+    public bool EnableInterrupts() => _ring.EnableInterrupts();
+
+    /// <summary>
+    /// The device is gone or broken: what it has ends with an I/O error now, and so will every later request. A device that goes
+    /// on writing to their slots reaches only requests that fail; what it reads there is none of theirs (BlkDriver.Sever).
+    /// </summary>
+    public void Fail()
+    {
+        HasFailed = true;
+        _isServing = false;
+        for (int slot = 0; slot < _age.Length; slot++)
+        {
+            if (_age[slot] != 0)
+            {
+                _age[slot] = 0;
+                _failedSlots[_failedCount++] = slot;
+            }
+        }
+
+        ReportFailed();
+    }
+
+    /// <summary>How the last request in a slot ended; valid from its completion until the slot's next request.</summary>
+    public BlkStatus StatusOf(int slot) => Meaning(RawStatusOf(slot));
+
+    private static BlkStatus Meaning(byte status) => status switch
+    {
+        (byte)BlkStatus.Ok => BlkStatus.Ok,
+        (byte)BlkStatus.Unsupported => BlkStatus.Unsupported,
+        _ => BlkStatus.IoError,
+    };
+
+    private byte RawStatusOf(int slot) => Volatile.Read(ref *(_memory.Head(slot) + QueueMemory.StatusOffset)); // the device writes it
+
+    private void ReportFailed()
+    {
+        while (_failedCount > 0)
+        {
+            _completion.Completed(_failedSlots[--_failedCount], BlkStatus.IoError);
+        }
+    }
+
+    private void AddRange(int slot, BlkRequestType type, long sector, uint sectors, uint flags)
+    {
+        byte* range = _memory.Head(slot) + QueueMemory.RangeOffset;
+        *(BlkDiscardSegment*)range = new BlkDiscardSegment { Sector = (ulong)sector, SectorCount = sectors, Flags = flags };
+        Add(slot, type, 0, range, BlkDiscardSegment.Size, deviceWrites: false);
+    }
+
+    private void Add(int slot, BlkRequestType type, long sector, byte* data, uint length, bool deviceWrites)
+    {
+        if (HasFailed)
+        {
+            // Reported by the next Complete: a caller never sees an end before its call has returned.
+            _failedSlots[_failedCount++] = slot;
+            return;
+        }
+
+        byte* head = _memory.Head(slot);
+        *(BlkRequestHeader*)(head + QueueMemory.HeaderOffset) = new BlkRequestHeader { Type = type, Sector = (ulong)sector };
+        *(head + QueueMemory.StatusOffset) = NoStatus;
+
+        // Three descriptors of this slot, in its indirect table or in the ring's: see WriteDescriptors.
+        Descriptor* d = DescriptorsOf(slot, out ushort first);
+        if (length == 0)
+        {
+            d[0].Next = (ushort)(first + 2);
+        }
+        else
+        {
+            d[0].Next = (ushort)(first + 1);
+            d[1].Address = _dma.IovaOf(data);
+            d[1].Length = length;
+            d[1].Flags = DescriptorFlags.Next | (deviceWrites ? DescriptorFlags.Write : 0);
+        }
+
+        _age[slot] = 1;
+        _ring.Add(HeadOf(slot), deviceWrites ? length + 1 : 1);
+    }
+
+    /// <summary>The constant part: header, data and status follow one another; the data's address and length vary.</summary>
+    private void WriteDescriptors(int slot)
+    {
+        byte* head = _memory.Head(slot);
+        Descriptor* d = DescriptorsOf(slot, out ushort first);
+        d[0] = new Descriptor
+        {
+            Address = _dma.IovaOf(head + QueueMemory.HeaderOffset),
+            Length = BlkRequestHeader.Size,
+            Flags = DescriptorFlags.Next,
+            Next = (ushort)(first + 1),
+        };
+        d[1] = new Descriptor { Flags = DescriptorFlags.Next, Next = (ushort)(first + 2) };
+        d[2] = new Descriptor
+        {
+            Address = _dma.IovaOf(head + QueueMemory.StatusOffset),
+            Length = 1,
+            Flags = DescriptorFlags.Write,
+        };
+        if (_indirect)
+        {
+            _ring.Descriptors[slot] = new Descriptor
+            {
+                Address = _dma.IovaOf((byte*)d),
+                Length = 3 * SplitRingLayout.DescriptorSize,
+                Flags = DescriptorFlags.Indirect,
+            };
+        }
+    }
+
+    private ushort HeadOf(int slot) => (ushort)(_indirect ? slot : 3 * slot);
+
+    /// <summary>
+    /// Where the slot's three descriptors lie and the index of the first. Slots number at most <see cref="MaxSlots"/>, so
+    /// three a slot stay inside the ring's table, and inside the head page otherwise.
+    /// </summary>
+    private Descriptor* DescriptorsOf(int slot, out ushort first)
+    {
+        first = _indirect ? (ushort)0 : (ushort)(3 * slot);
+        return _indirect
+            ? (Descriptor*)(_memory.Head(slot) + QueueMemory.IndirectOffset)
+            : (Descriptor*)_memory.DescriptorTable + first;
+    }
+}

@@ -1,0 +1,77 @@
+using RingCore.Virtio;
+
+namespace FuseFront.Driver;
+
+/// <summary>
+/// How one queue's share of the guest memory is laid out: the ring's three parts, then the slots. A slot is one request's
+/// fixed place from end to end:
+/// <code>
+///   head page   0x000  virtio-blk header, 16 bytes, device-readable
+///               0x010  status byte, device-writable
+///               0x020  one DISCARD / WRITE_ZEROES range, 16 bytes
+///               0x040  indirect table, 3 descriptors
+///               0x400  first sector of an unaligned write, as it was on the disk
+///               0x600  last sector of an unaligned write
+///               0xe00  room before the payload for the sector an unaligned transfer begins in
+///   payload     page aligned, MaxTransfer bytes
+///   tail page   room behind the payload for the sector it ends in
+/// </code>
+/// </summary>
+public readonly unsafe struct QueueMemory
+{
+    /// <summary>Largest payload in bytes: FUSE's max_write.</summary>
+    public const int MaxTransfer = 1 << 20;
+
+    internal const int HeaderOffset = 0;
+    internal const int StatusOffset = 0x10;
+    internal const int RangeOffset = 0x20;
+    internal const int IndirectOffset = 0x40;
+    internal const int FirstSectorOffset = 0x400;
+    internal const int LastSectorOffset = 0x600;
+    private const int PageSize = 4096;
+    private const int PayloadOffset = PageSize;
+    private const int SlotSize = PageSize + MaxTransfer + PageSize;
+
+    private readonly byte* _base;
+    private readonly ushort _queueSize;
+
+    /// <param name="memory">All queues' memory.</param>
+    /// <param name="index">Which queue.</param>
+    /// <param name="queueSize">Entries of the ring.</param>
+    /// <param name="slots">Slots of the queue.</param>
+    public QueueMemory(DmaMemory memory, int index, ushort queueSize, int slots)
+    {
+        long length = BytesFor(queueSize, slots);
+        _base = memory.At(index * length, length);
+        _queueSize = queueSize;
+        Slots = slots;
+    }
+
+    public int Slots { get; }
+
+    /// <summary>Bytes that one queue needs, in whole pages.</summary>
+    public static long BytesFor(ushort queueSize, int slots) => RingBytes(queueSize) + ((long)slots * SlotSize);
+
+    public byte* DescriptorTable => _base;
+
+    public byte* AvailableRing => _base + SplitRingLayout.DescriptorTableSize(_queueSize);
+
+    /// <summary>On a page of its own: the device writes here, the driver writes the two parts before.</summary>
+    public byte* UsedRing => _base + DriverAreaBytes(_queueSize);
+
+    /// <summary>Head page of a slot; <see cref="Slots"/> of them lie behind the ring, all inside what the constructor checked.</summary>
+    public byte* Head(int slot) => _base + RingBytes(_queueSize) + ((long)CheckSlot(slot) * SlotSize);
+
+    /// <summary>Payload of a slot, with a sector's room on both sides.</summary>
+    public byte* Payload(int slot) => Head(slot) + PayloadOffset;
+
+    private static long DriverAreaBytes(ushort size) =>
+        PageUp(SplitRingLayout.DescriptorTableSize(size) + SplitRingLayout.AvailSize(size));
+
+    private static long RingBytes(ushort size) => DriverAreaBytes(size) + PageUp(SplitRingLayout.UsedSize(size));
+
+    private static long PageUp(long bytes) => (bytes + PageSize - 1) & ~(long)(PageSize - 1);
+
+    private int CheckSlot(int slot) =>
+        (uint)slot < (uint)Slots ? slot : throw new ArgumentOutOfRangeException(nameof(slot), slot, "no such slot");
+}

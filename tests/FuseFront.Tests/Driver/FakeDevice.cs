@@ -1,0 +1,178 @@
+using FuseFront.Driver;
+using RingCore.Aio;
+using RingCore.Memory;
+using RingCore.Posix;
+using RingCore.Virtio;
+
+namespace FuseFront.Tests.Driver;
+
+/// <summary>
+/// A block device in this process that does only what a test tells it, right or wrong: kicks and irqs are counted, and
+/// requests are taken, answered and forged one by one. Through the transport it keeps to the rules of a reset: it forgets its
+/// queues and its memory.
+/// </summary>
+internal sealed unsafe class FakeDevice : IDriverTransport
+{
+    private readonly GuestMemory _memory = new();
+    private readonly DescriptorChain _chain = new();
+    private readonly List<QueueSetup> _setups = [];
+    private readonly EventNotifier _connection = new();
+    private DeviceQueue? _queue;
+    private IReadOnlyList<EventNotifier> _irqs = [];
+    private VirtioFeatures _accepted;
+    private byte _status;
+
+    public ulong Capacity { get; set; } = 2048;
+
+    /// <summary>Without EVENT_IDX a kick and an irq are wanted each time.</summary>
+    public VirtioFeatures OfferedFeatures { get; set; } =
+        VirtioFeatures.Version1 | VirtioFeatures.IndirectDescriptors | VirtioFeatures.BlkFlush;
+
+    public int QueueCount { get; set; } = 1;
+
+    public int Kicks { get; private set; }
+
+    public int Resets { get; private set; }
+
+    /// <summary>A reset is never answered.</summary>
+    public bool HangsInReset { get; set; }
+
+    /// <summary>Called when the driver resets it, while it still has its memory.</summary>
+    public Action? BeforeReset { get; set; }
+
+    /// <summary>Called by each kick.</summary>
+    public Action? Kicked { get; set; }
+
+    public bool HasMemory => _memory.Current.Count > 0;
+
+    public FileDescriptor Connection => _connection.ReadDescriptor;
+
+    public string Description => "fake";
+
+    public byte Status
+    {
+        get => _status;
+        set
+        {
+            _status = value;
+            if (value == 0)
+            {
+                Reset();
+            }
+            else if ((value & DeviceStatus.DriverOk) != 0)
+            {
+                QueueSetup queue = _setups[0];
+                _queue = new DeviceQueue(queue.Size, queue.DescriptorTable, queue.AvailableRing, queue.UsedRing, _accepted);
+                Assert.That(_queue.TryMap(_memory.Current), Is.True);
+            }
+        }
+    }
+
+    public void AcceptFeatures(VirtioFeatures features) => _accepted = features;
+
+    public BlkConfig ReadConfig() => new() { Capacity = Capacity, BlockSize = BlkConfig.SectorSize };
+
+    public ushort MaxQueueSize(int index) => 16;
+
+    public void MapMemory(DmaMemory memory) => _memory.Add(memory.Iova, memory.Length, memory.Descriptor, 0, writable: true);
+
+    public void EnableQueue(in QueueSetup queue) => _setups.Add(queue);
+
+    public void BindInterrupts(EventNotifier config, IReadOnlyList<EventNotifier> queues) => _irqs = queues;
+
+    public Action Doorbell(int index)
+    {
+        int generation = Resets;
+        return () =>
+        {
+            Assert.That(generation, Is.EqualTo(Resets), "a doorbell of before the reset");
+            Kicks++;
+            Kicked?.Invoke();
+        };
+    }
+
+    public void PlaceQueue(int index, int? cpu)
+    {
+    }
+
+    /// <summary>Takes every request that is there.</summary>
+    public IReadOnlyList<FakeRequest> Take()
+    {
+        List<FakeRequest> taken = [];
+        while (_queue!.TryPop(_chain))
+        {
+            taken.Add(FakeRequest.Of(_chain, _memory.Current));
+        }
+
+        return taken;
+    }
+
+    /// <summary>Answers a request well (what a read reads begins with its sector's low byte), under another name if a test wants that.</summary>
+    public void Answer(FakeRequest request, int? asHead = null, uint? length = null)
+    {
+        if (request.Type == BlkRequestType.In)
+        {
+            *(byte*)request.DataAddress = (byte)request.Sector; // The first byte of what may be written.
+        }
+
+        *request.Status = (byte)BlkStatus.Ok; // One byte of guest memory, mapped until the reset.
+        _queue!.Push((ushort)(asHead ?? request.Head), length ?? request.Writable);
+    }
+
+    /// <summary>Claims chains that it has not returned.</summary>
+    public void JumpAhead(ushort chains) => _queue!.PublishWrongIndex(chains);
+
+    /// <summary>Raises the queue's irq.</summary>
+    public void Interrupt() => _irqs[0].Signal();
+
+    public void Dispose()
+    {
+        _memory.Dispose();
+        _connection.Dispose();
+    }
+
+    private void Reset()
+    {
+        if (HangsInReset)
+        {
+            throw new ProtocolException("the server does not answer RegionWrite", Errno.ETIMEDOUT);
+        }
+
+        BeforeReset?.Invoke();
+        Resets++;
+        _queue = null;
+        _irqs = [];
+        _setups.Clear();
+        _memory.Clear();
+    }
+}
+
+/// <summary>One request as the device finds it.</summary>
+/// <param name="Head">The chain's head: with indirect descriptors the slot.</param>
+/// <param name="Type">What is asked for.</param>
+/// <param name="Sector">Where.</param>
+/// <param name="Writable">Bytes that may be written, the status included.</param>
+/// <param name="StatusAddress">Where the status goes.</param>
+/// <param name="First">The first byte of what is to be written; 0 when there is none.</param>
+/// <param name="DataAddress">Where what is read goes.</param>
+internal sealed record FakeRequest(
+    ushort Head, BlkRequestType Type, ulong Sector, uint Writable, nint StatusAddress, byte First, nint DataAddress)
+{
+    public unsafe byte* Status => (byte*)StatusAddress;
+
+    public static unsafe FakeRequest Of(DescriptorChain chain, GuestMemoryMap memory)
+    {
+        Span<byte> bytes = stackalloc byte[BlkRequestHeader.Size];
+        Assert.That(chain.TryCopyReadable(memory, 0, bytes), Is.True);
+        BlkRequestHeader header = System.Runtime.InteropServices.MemoryMarshal.Read<BlkRequestHeader>(bytes);
+        IoVector status = default;
+        chain.Translate(memory, GuestAccess.Write, chain.WritableLength - 1, 1, new Span<IoVector>(ref status));
+        IoVector data = default;
+        chain.Translate(memory, GuestAccess.Write, 0, 1, new Span<IoVector>(ref data));
+        Span<byte> first = stackalloc byte[1];
+        bool hasData = chain.TryCopyReadable(memory, BlkRequestHeader.Size, first);
+        return new FakeRequest(
+            chain.Head, header.Type, header.Sector, (uint)chain.WritableLength, (nint)status.Base,
+            hasData ? first[0] : (byte)0, (nint)data.Base);
+    }
+}
