@@ -1,0 +1,2 @@
+global using EndToEnd.Harness;
+global using NUnit.Framework;
