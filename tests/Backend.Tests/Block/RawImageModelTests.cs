@@ -28,11 +28,6 @@ public sealed unsafe class RawImageModelTests
     [TestCaseSource(nameof(Variants))]
     public void Image_behaves_as_an_array(AioEngine engine, CacheMode cache, string directory)
     {
-        if (engine == AioEngine.IoUring && IoUring.UnavailableErrno != 0)
-        {
-            Assert.Ignore("no io_uring here");
-        }
-
         int seed = Environment.TickCount;
         TestContext.Out.WriteLine($"seed {seed}");
         using var scratch = new ScratchDirectory(directory);
