@@ -5,6 +5,7 @@ using RingCore.CrashTest;
 using RingCore.Hosting;
 using RingCore.Log;
 using RingCore.Posix;
+using RingCore.Units;
 using Vdisk.CrashTesting;
 
 namespace Vdisk.Commands;
@@ -64,7 +65,8 @@ internal static class CrashTestCommand
         Option<int> seed = OptionFactory.Number("--seed", "of the choice", 0, int.MaxValue, 1);
         Option<int> sector = SectorOption();
         Option<int> jobs = OptionFactory.Number("--jobs", "states checked at the same time", 1, 256, Math.Clamp(Environment.ProcessorCount, 1, 64));
-        Option<int> timeout = OptionFactory.Number("--timeout", "seconds that a check may take before it has failed", 1, 86400, 60);
+        Option<Duration> timeout = OptionFactory.Time(
+            "--timeout", "how long a check may take before it has failed", Duration.FromSeconds(1), Duration.FromSeconds(86_400), Duration.FromSeconds(60));
         Option<int> minimize = OptionFactory.Number("--minimize", "failing states whose smallest cause is looked for", 0, 1_000_000, 20);
         Option<string?> work = OptionFactory.Text("--work", "DIR", "where the states are built; a file system with reflinks saves room");
         Option<string?> json = OptionFactory.Text("--json", "FILE", "write a report as JSON; - is standard output");
@@ -93,7 +95,7 @@ internal static class CrashTestCommand
             Seed = parsed.GetValue(seed),
             SectorSize = parsed.GetResult(sector) is null ? null : parsed.GetValue(sector),
             Jobs = parsed.GetValue(jobs),
-            Timeout = TimeSpan.FromSeconds(parsed.GetValue(timeout)),
+            Timeout = parsed.GetValue(timeout).ToTimeSpan(),
             Minimize = parsed.GetValue(minimize),
             WorkFolder = parsed.GetValue(work),
             Json = parsed.GetValue(json),

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using RingCore.Hosting;
 using RingCore.Posix;
+using RingCore.Units;
 using Vdisk.Attachments;
 
 namespace Vdisk.Commands;

@@ -1,5 +1,6 @@
 using System.Globalization;
 using RingCore.Hosting;
+using RingCore.Units;
 using Spectre.Console;
 using Spectre.Console.Rendering;
 
