@@ -85,6 +85,14 @@ public class CommandHostTests
         }
     }
 
+    [Test]
+    public void Interrupted_command_ends_with_130()
+    {
+        (int code, _, string error) = Run(Needed, _ => throw new OperationCanceledException());
+        Assert.That(code, Is.EqualTo(ExitCodes.Interrupted));
+        Assert.That(error, Does.EndWith(": interrupted\n"));
+    }
+
     [TestCase("0", 0)]
     [TestCase("2", 2000)]
     [TestCase("1.5s", 1500)]
