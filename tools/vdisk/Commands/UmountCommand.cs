@@ -39,18 +39,23 @@ internal static class UmountCommand
     /// <summary>The loop device may be looked at by others for a moment (udev), and then keeps the disk's file open.</summary>
     private static void DetachWhenReleased(AttachmentFolder folder, Attachment record, bool lazy, TimeSpan timeout)
     {
-        var deadline = new Deadline(ReleaseTimeout);
-        deadline.Until(() =>
+        BusyException? busy = null;
+        bool isDetached = new Deadline(ReleaseTimeout).Until(() =>
         {
             try
             {
                 Detachment.Detach(folder, record, lazy, timeout);
                 return true;
             }
-            catch (BusyException) when (!deadline.IsOver)
+            catch (BusyException e)
             {
+                busy = e;
                 return false;
             }
         });
+        if (!isDetached)
+        {
+            throw busy!;
+        }
     }
 }
