@@ -175,6 +175,8 @@ internal static class CrashTestCommand
             throw new UserErrorException("--mount-check needs root; use --check, for instance with e2fsck or fuse2fs");
         }
 
+        RequireWritable(request.Json == "-" ? null : request.Json);
+        RequireWritable(request.Html);
         long started = Stopwatch.GetTimestamp();
         using LogReader log = LogReader.Open(request.Log);
         using PositionedFile baseImage = BaseImage.Open(request.Base, log.Header);
@@ -265,7 +267,35 @@ internal static class CrashTestCommand
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new UserErrorException($"report {path} cannot be written: {e.Message.TrimEnd('.')}; choose another place", e);
+            throw CannotWrite(path, e);
         }
     }
+
+    /// <summary>A report is written at the end, which may be hours away: a place that takes none is refused before. Nothing is left there.</summary>
+    private static void RequireWritable(string? path)
+    {
+        if (path is null)
+        {
+            return;
+        }
+
+        bool exists = PathStatus.TryRead(path, out PathStatus status) == 0;
+        if (exists && !status.IsRegularFile && !status.IsDirectory)
+        {
+            return; // to open a pipe and close it again would end whoever reads it
+        }
+
+        try
+        {
+            FileOptions then = exists ? FileOptions.None : FileOptions.DeleteOnClose;
+            using var probe = new FileStream(path, exists ? FileMode.Open : FileMode.CreateNew, FileAccess.Write, FileShare.ReadWrite, 1, then);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw CannotWrite(path, e);
+        }
+    }
+
+    private static UserErrorException CannotWrite(string path, Exception e) =>
+        new($"report {path} cannot be written: {e.Message.TrimEnd('.')}; choose another place", e);
 }
