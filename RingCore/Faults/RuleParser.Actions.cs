@@ -1,5 +1,6 @@
 using System.Globalization;
 using RingCore.Posix;
+using RingCore.Units;
 
 namespace RingCore.Faults;
 
@@ -83,7 +84,7 @@ public sealed partial class RuleParser
         {
             token = _scanner.Peek;
             max = ParseTime();
-            Require(max >= min, token, $"a time of at least {RuleUnits.PrintTime(min)}");
+            Require(max >= min, token, $"a time of at least {new Duration(min)}");
         }
 
         Require(max > 0, token, "a time above 0");

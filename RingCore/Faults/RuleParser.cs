@@ -1,4 +1,5 @@
 using System.Globalization;
+using RingCore.Units;
 
 namespace RingCore.Faults;
 
@@ -66,7 +67,7 @@ public sealed partial class RuleParser
         {
             RuleToken token = _scanner.Peek;
             end = ParseSize("the range's end such as 2M");
-            Require(end > start, token, $"an end greater than {RuleUnits.PrintSize(start)}");
+            Require(end > start, token, $"an end greater than {ByteSize.FormatExact(start)}");
         }
 
         _rule = _rule with { At = new RuleRange(start, end) };
@@ -109,7 +110,7 @@ public sealed partial class RuleParser
 
         RuleToken token = _scanner.Peek;
         long max = ParseSize("the largest size such as 64K");
-        Require(max >= min, token, $"a size of at least {RuleUnits.PrintSize(min)}");
+        Require(max >= min, token, $"a size of at least {ByteSize.FormatExact(min)}");
         return new RuleSizes(min, max);
     }
 
@@ -126,7 +127,7 @@ public sealed partial class RuleParser
     {
         RuleToken token = _scanner.Peek;
         long from = ParseTime();
-        Require(_rule.ToNs is null || from < _rule.ToNs, token, $"a time before {RuleUnits.PrintTime(_rule.ToNs ?? 0)}");
+        Require(_rule.ToNs is null || from < _rule.ToNs, token, $"a time before {new Duration(_rule.ToNs ?? 0)}");
         return from;
     }
 
@@ -134,7 +135,7 @@ public sealed partial class RuleParser
     {
         RuleToken token = _scanner.Peek;
         long to = ParseTime();
-        Require(to > (_rule.FromNs ?? 0), token, $"a time after {RuleUnits.PrintTime(_rule.FromNs ?? 0)}");
+        Require(to > (_rule.FromNs ?? 0), token, $"a time after {new Duration(_rule.FromNs ?? 0)}");
         return to;
     }
 
@@ -155,8 +156,8 @@ public sealed partial class RuleParser
     private long ParseTime()
     {
         RuleToken token = _scanner.Take();
-        Require(RuleUnits.TryParseTime(token.Text, out long ns), token, "a time such as 20ms (ns, us, ms, s, m)");
-        return ns;
+        Require(Duration.TryParse(token.Text, out Duration time), token, "a time such as 20ms (ns, us, ms, s, m)");
+        return time.Ns;
     }
 
     private long ParseNumber(string what)

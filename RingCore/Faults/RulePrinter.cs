@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text;
 using RingCore.Posix;
+using RingCore.Units;
 
 namespace RingCore.Faults;
 
@@ -18,8 +19,8 @@ internal static class RulePrinter
         text.Append("on ").Append(rule.Event.Word());
         if (rule.At is { } at)
         {
-            text.Append(" at ").Append(RuleUnits.PrintSize(at.Start));
-            text.Append(at.End is { } end ? $"..{RuleUnits.PrintSize(end)}" : "");
+            text.Append(" at ").Append(ByteSize.FormatExact(at.Start));
+            text.Append(at.End is { } end ? $"..{ByteSize.FormatExact(end)}" : "");
         }
 
         PrintConditions(rule, text);
@@ -30,16 +31,16 @@ internal static class RulePrinter
     {
         if (rule.Size is { } size)
         {
-            text.Append(" size ").Append(RuleUnits.PrintSize(size.Min));
-            text.Append(size.Max == size.Min ? "" : $"..{RuleUnits.PrintSize(size.Max)}");
+            text.Append(" size ").Append(ByteSize.FormatExact(size.Min));
+            text.Append(size.Max == size.Min ? "" : $"..{ByteSize.FormatExact(size.Max)}");
         }
 
         AppendNumber(text, "queue", rule.Queue);
         AppendNumber(text, "skip", rule.Skip);
         AppendNumber(text, "every", rule.Every);
         AppendNumber(text, "count", rule.Count);
-        text.Append(rule.FromNs is { } from ? $" from {RuleUnits.PrintTime(from)}" : "");
-        text.Append(rule.ToNs is { } to ? $" to {RuleUnits.PrintTime(to)}" : "");
+        text.Append(rule.FromNs is { } from ? $" from {new Duration(from)}" : "");
+        text.Append(rule.ToNs is { } to ? $" to {new Duration(to)}" : "");
         text.Append(rule.Probability is { } percent ? $" probability {RuleUnits.PrintPercent(percent)}" : "");
         text.Append(rule.When is { } state ? $" when {state}" : "");
     }
@@ -55,16 +56,16 @@ internal static class RulePrinter
     private static string Print(FaultAction action) => action switch
     {
         FailAction fail => $"fail {Errno.Name(fail.Errno)}",
-        DelayAction delay when delay.MinNs == delay.MaxNs => $"delay {RuleUnits.PrintTime(delay.MinNs)}",
-        DelayAction delay => $"delay {RuleUnits.PrintTime(delay.MinNs)}..{RuleUnits.PrintTime(delay.MaxNs)}",
-        TearAction tear => $"tear {RuleUnits.PrintSize(tear.Bytes)}",
+        DelayAction delay when delay.MinNs == delay.MaxNs => $"delay {new Duration(delay.MinNs)}",
+        DelayAction delay => $"delay {new Duration(delay.MinNs)}..{new Duration(delay.MaxNs)}",
+        TearAction tear => $"tear {ByteSize.FormatExact(tear.Bytes)}",
         CorruptBitsAction corrupt => $"corrupt {corrupt.Bits.ToString(CultureInfo.InvariantCulture)} {(corrupt.Bits == 1 ? "bit" : "bits")}",
         CorruptRingAction corrupt => $"corrupt {RuleParser.FieldWords[(int)corrupt.Field]}",
-        MisdirectAction { Offset: < 0 } misdirect => $"misdirect -{RuleUnits.PrintSize(-misdirect.Offset)}",
-        MisdirectAction misdirect => $"misdirect +{RuleUnits.PrintSize(misdirect.Offset)}",
+        MisdirectAction { Offset: < 0 } misdirect => $"misdirect -{ByteSize.FormatExact(-misdirect.Offset)}",
+        MisdirectAction misdirect => $"misdirect +{ByteSize.FormatExact(misdirect.Offset)}",
         DropAction => "drop",
         HangAction => "hang",
-        RateAction rate => $"rate {RuleUnits.PrintSize(rate.BytesPerSecond)}/s",
+        RateAction rate => $"rate {ByteSize.FormatExact(rate.BytesPerSecond)}/s",
         LoseAction => "lose",
         SpuriousAction => "spurious",
         KillAction => "kill backend",

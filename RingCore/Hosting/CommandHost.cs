@@ -6,7 +6,7 @@ namespace RingCore.Hosting;
 
 /// <summary>
 /// Runs a program's command line: a wrong argument is one line on stderr and exit code 2, a failure one line and exit
-/// code 1, whatever was thrown.
+/// code 1, whatever was thrown; one that was interrupted ends with 130.
 /// </summary>
 public static class CommandHost
 {
@@ -49,7 +49,12 @@ public static class CommandHost
         {
             // The last frame of the program: what it ends with is the report itself.
             Report(name, e, error);
-            return (e as UserErrorException)?.ExitCode ?? ExitCodes.Failure;
+            return e switch
+            {
+                UserErrorException told => told.ExitCode,
+                OperationCanceledException => ExitCodes.Interrupted,
+                _ => ExitCodes.Failure,
+            };
         }
     }
 

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using RingCore.Units;
 using RingCore.Virtio;
 
 namespace RingCore.Hosting;
@@ -72,12 +73,13 @@ public static class DiskOptions
     public static Option<string> Affinity() => OptionFactory.Choice(
         "--affinity", "where threads run: by load, one CPU a queue, or wherever the kernel likes", "auto", "cpu", "none");
 
-    public static Option<TimeSpan> RequestTimeout() => OptionFactory.Time(
+    public static Option<Duration> RequestTimeout() => OptionFactory.Time(
         "--request-timeout",
         "how long the device may have a request before the front kicks again, and then resets it; 0: for ever",
-        TimeSpan.FromMilliseconds(100),
-        TimeSpan.FromHours(1),
-        StandardRequestTimeout);
+        new Duration(100_000_000),
+        Duration.FromSeconds(3600),
+        Duration.From(StandardRequestTimeout),
+        orNone: true);
 
     public static Option<bool> ReadOnly() => OptionFactory.Flag("--read-only", "refuse writes");
 

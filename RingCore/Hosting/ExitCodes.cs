@@ -11,6 +11,6 @@ public static class ExitCodes
     /// <summary>The command line is wrong.</summary>
     public const int Usage = 2;
 
-    /// <summary>Ended by a second Ctrl-C (128 + SIGINT), without tidying up.</summary>
+    /// <summary>Ended by Ctrl-C before it was done (128 + SIGINT); by a second one without tidying up.</summary>
     public const int Interrupted = 130;
 }

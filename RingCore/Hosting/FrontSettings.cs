@@ -1,4 +1,5 @@
 using System.CommandLine;
+using RingCore.Units;
 
 namespace RingCore.Hosting;
 
@@ -53,7 +54,7 @@ public sealed record FrontSettings
         Option<int> queues = DiskOptions.Queues(), queueSize = DiskOptions.QueueSize();
         Option<string> fuse = DiskOptions.Fuse(), affinity = DiskOptions.Affinity(), level = DiskOptions.LogLevel();
         Option<long> poll = DiskOptions.PollMaxNs();
-        Option<TimeSpan> requestTimeout = DiskOptions.RequestTimeout();
+        Option<Duration> requestTimeout = DiskOptions.RequestTimeout();
         Option<bool> allowOther = DiskOptions.AllowOther(), nonEmpty = DiskOptions.NonEmpty(), detached = DiskOptions.Detached();
         Option<string?> name = OptionFactory.Text("--name", "NAME", "the source that the mount table shows");
         Option<string?> control = DiskOptions.Control(), logFile = DiskOptions.LogFile();
@@ -73,7 +74,7 @@ public sealed record FrontSettings
             Fuse = parsed.GetRequiredValue(fuse),
             Affinity = parsed.GetRequiredValue(affinity),
             PollMaxNs = parsed.GetValue(poll),
-            RequestTimeout = parsed.GetValue(requestTimeout),
+            RequestTimeout = parsed.GetValue(requestTimeout).ToTimeSpan(),
             AllowOther = parsed.GetValue(allowOther),
             NonEmpty = parsed.GetValue(nonEmpty),
             Name = parsed.GetValue(name),
@@ -92,7 +93,7 @@ public sealed record FrontSettings
         line.Add("--vfio-user", VfioUserSocket).Add("--vhost-user", VhostUserSocket);
         line.Add("--queues", Queues).Add("--queue-size", QueueSize);
         line.Add("--fuse", Fuse).Add("--affinity", Affinity).Add("--poll-max-ns", PollMaxNs);
-        line.Add("--request-timeout", OptionFactory.PrintTime(RequestTimeout));
+        line.Add("--request-timeout", Duration.From(RequestTimeout).ToString());
         line.AddIf(AllowOther, "--allow-other").AddIf(NonEmpty, "--nonempty").Add("--name", Name);
         line.Add("--control", ControlSocket).Add("--log-level", LogLevel).Add("--log-file", LogFile).AddIf(Detached, "--detached");
         line.AddIf(true, "--").AddIf(true, Directory); // a folder's name may begin with a dash

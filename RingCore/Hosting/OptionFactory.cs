@@ -2,7 +2,7 @@ using System.CommandLine;
 using System.CommandLine.Parsing;
 using System.Globalization;
 using System.Numerics;
-using RingCore.Faults;
+using RingCore.Units;
 
 namespace RingCore.Hosting;
 
@@ -61,40 +61,30 @@ public static class OptionFactory
         };
 
     /// <summary>
-    /// A time such as 500ms, 30s or 2m, from <paramref name="min"/> to <paramref name="max"/>; 0 stands for none.
+    /// A time such as 500ms, 30s or 2m, or a number of seconds, from <paramref name="min"/> to <paramref name="max"/>. With
+    /// <paramref name="orNone"/> also 0, which stands for none.
     /// </summary>
-    public static Option<TimeSpan> Time(string name, string description, TimeSpan min, TimeSpan max, TimeSpan standard) =>
+    public static Option<Duration> Time(string name, string description, Duration min, Duration max, Duration standard, bool orNone = false) =>
         new(name)
         {
-            Description = $"{description} ({PrintTime(min)} to {PrintTime(max)})",
+            Description = $"{description} ({min} to {max})",
             HelpName = "TIME",
             DefaultValueFactory = _ => standard,
             CustomParser = result =>
             {
                 string text = result.Tokens[0].Value;
-                if (text == "0")
+                if (!Duration.TryParseOrSeconds(text, out Duration time))
                 {
-                    return TimeSpan.Zero;
+                    result.AddError($"{name} '{text}' is not a time; use seconds, or a number with ms, s or m, such as {standard}");
                 }
-
-                if (!RuleUnits.TryParseTime(text, out long ns))
+                else if ((time.Ns < min.Ns || time.Ns > max.Ns) && !(orNone && time.Ns == 0))
                 {
-                    result.AddError($"{name} '{text}' is not a time; use a number with ms, s or m, such as {PrintTime(standard)}, or 0");
-                    return TimeSpan.Zero;
-                }
-
-                TimeSpan time = TimeSpan.FromTicks(ns / 100);
-                if (time != TimeSpan.Zero && (time < min || time > max))
-                {
-                    result.AddError($"{name} {text} is impossible: use 0, or {PrintTime(min)} to {PrintTime(max)}");
+                    result.AddError($"{name} {text} is impossible: use {(orNone ? "0, or " : "")}{min} to {max}");
                 }
 
                 return time;
             },
         };
-
-    /// <summary>A time as <see cref="Time"/> reads it.</summary>
-    public static string PrintTime(TimeSpan time) => RuleUnits.PrintTime(time.Ticks * 100);
 
     /// <summary>One word of <paramref name="choices"/>; the first is the standard one.</summary>
     public static Option<string> Choice(string name, string description, params string[] choices) =>

@@ -1,4 +1,3 @@
-using System.Net.Sockets;
 using System.Text;
 using RingCore.Posix;
 
@@ -26,42 +25,18 @@ public static class SocketPath
     public static void Claim(string path)
     {
         RequireShort(path);
-        int errno = PathStatus.TryRead(path, out PathStatus status);
-        if (errno == Errno.ENOENT)
-        {
-            return;
-        }
-
-        if (errno != 0)
-        {
-            throw new PosixException(errno, $"socket path {path}");
-        }
-
-        if (!status.IsSocket)
+        if (FileIdentity.Of(path) is { IsSocket: false })
         {
             throw new UserErrorException($"socket path {path} exists and is not a socket; choose another path");
         }
 
-        if (HasListener(path))
-        {
-            throw new UserErrorException($"socket {path} is in use by a running process; stop it, or choose another path");
-        }
-
-        File.Delete(path);
-    }
-
-    private static bool HasListener(string path)
-    {
-        using var probe = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
-        probe.Blocking = false; // a full backlog must not hold us up; it too says that somebody listens
         try
         {
-            probe.Connect(new UnixDomainSocketEndPoint(path));
-            return true;
+            UnixListener.RemoveStale(path);
         }
-        catch (SocketException e)
+        catch (PosixException e) when (e.Errno == Errno.EADDRINUSE)
         {
-            return e.SocketErrorCode is not (SocketError.ConnectionRefused or SocketError.AddressNotAvailable);
+            throw new UserErrorException($"socket {path} is in use by a running process; stop it, or choose another path", e);
         }
     }
 }

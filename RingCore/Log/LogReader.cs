@@ -63,7 +63,7 @@ public sealed class LogReader : IDisposable
         }
         catch (PosixException e)
         {
-            throw new LogException($"log {path} cannot be read: {Errno.Describe(e.Errno)}");
+            throw new LogException($"log {path} cannot be read: {Errno.Describe(e.Errno)}; name a log that 'vdisk attach --record' made");
         }
         finally
         {

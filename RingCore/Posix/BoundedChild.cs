@@ -28,7 +28,7 @@ public sealed unsafe class BoundedChild : IDisposable
     {
         _program = program;
         _output = output;
-        _arguments = ToStrings(arguments);
+        _arguments = SpawnStrings.Allocate(arguments);
         _environment = [.. Environment.GetEnvironmentVariables().Cast<System.Collections.DictionaryEntry>().Select(e => $"{e.Key}={e.Value}")];
     }
 
@@ -68,7 +68,7 @@ public sealed unsafe class BoundedChild : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
-        FreeStrings(_arguments);
+        SpawnStrings.Free(_arguments);
         File.Delete(_output);
     }
 
@@ -101,7 +101,7 @@ public sealed unsafe class BoundedChild : IDisposable
         byte* noSignals = stackalloc byte[128];
         new Span<byte>(allSignals, 128).Fill(0xFF);
         new Span<byte>(noSignals, 128).Clear();
-        byte** environment = ToStrings([
+        byte** environment = SpawnStrings.Allocate([
             .. _environment.Where(e => !variables.Any(v => e.StartsWith(v.Name + "=", StringComparison.Ordinal))),
             .. variables.Select(v => $"{v.Name}={v.Value}")]);
         Check(Libc.posix_spawn_file_actions_init(actions));
@@ -131,7 +131,7 @@ public sealed unsafe class BoundedChild : IDisposable
         {
             _ = Libc.posix_spawnattr_destroy(attributes);
             _ = Libc.posix_spawn_file_actions_destroy(actions);
-            FreeStrings(environment);
+            SpawnStrings.Free(environment);
         }
     }
 
@@ -157,27 +157,5 @@ public sealed unsafe class BoundedChild : IDisposable
         {
             throw new PosixException(errno, _program);
         }
-    }
-
-    private static byte** ToStrings(IReadOnlyList<string> strings)
-    {
-        // One pointer more than there are strings; it stays null and ends the array.
-        byte** array = (byte**)NativeMemory.AllocZeroed((nuint)(strings.Count + 1), (nuint)sizeof(byte*));
-        for (int i = 0; i < strings.Count; i++)
-        {
-            array[i] = (byte*)Marshal.StringToCoTaskMemUTF8(strings[i]);
-        }
-
-        return array;
-    }
-
-    private static void FreeStrings(byte** array)
-    {
-        for (byte** p = array; *p != null; p++)
-        {
-            Marshal.FreeCoTaskMem((nint)(*p));
-        }
-
-        NativeMemory.Free(array);
     }
 }

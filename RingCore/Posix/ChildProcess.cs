@@ -70,8 +70,8 @@ public static unsafe class ChildProcess
     {
         // The C library writes its action list into the block, which is larger than any of its layouts.
         byte* actions = stackalloc byte[Libc.SpawnFileActionsSize];
-        byte** argv = ToStrings(arguments);
-        byte** envp = ToStrings(environment);
+        byte** argv = SpawnStrings.Allocate(arguments);
+        byte** envp = SpawnStrings.Allocate(environment);
         Check(Libc.posix_spawn_file_actions_init(actions), "posix_spawn_file_actions_init");
         try
         {
@@ -89,8 +89,8 @@ public static unsafe class ChildProcess
         finally
         {
             _ = Libc.posix_spawn_file_actions_destroy(actions);
-            FreeStrings(argv);
-            FreeStrings(envp);
+            SpawnStrings.Free(argv);
+            SpawnStrings.Free(envp);
         }
     }
 
@@ -128,28 +128,6 @@ public static unsafe class ChildProcess
 
         int signal = status & 0x7F;
         return signal != 0 ? 128 + signal : (status >> 8) & 0xFF;
-    }
-
-    private static byte** ToStrings(List<string> strings)
-    {
-        // One pointer more than there are strings; it stays null and ends the array.
-        byte** array = (byte**)NativeMemory.AllocZeroed((nuint)(strings.Count + 1), (nuint)sizeof(byte*));
-        for (int i = 0; i < strings.Count; i++)
-        {
-            array[i] = (byte*)Marshal.StringToCoTaskMemUTF8(strings[i]);
-        }
-
-        return array;
-    }
-
-    private static void FreeStrings(byte** array)
-    {
-        for (byte** p = array; *p != null; p++)
-        {
-            Marshal.FreeCoTaskMem((nint)(*p));
-        }
-
-        NativeMemory.Free(array);
     }
 
     private static void Check(int errno, string call)

@@ -115,7 +115,9 @@ public sealed unsafe class UnixListener : IDisposable
         return (uint)(2 + length + 1);
     }
 
-    private static void RemoveStale(string path)
+    /// <summary>Removes a socket that nobody listens on.</summary>
+    /// <exception cref="PosixException">EADDRINUSE: another process serves that path, or it is a file of another kind.</exception>
+    internal static void RemoveStale(string path)
     {
         if (FileIdentity.Of(path) is not { } file)
         {

@@ -3,6 +3,7 @@ using System.Globalization;
 using Bench.Cases;
 using Bench.Contestants;
 using RingCore.Hosting;
+using RingCore.Units;
 
 namespace Bench;
 

@@ -2,6 +2,7 @@ using Bench.Contestants;
 using Bench.Measuring;
 using RingCore.Hosting;
 using RingCore.Posix;
+using RingCore.Units;
 
 namespace Bench;
 

@@ -85,6 +85,35 @@ public class CommandHostTests
         }
     }
 
+    [Test]
+    public void Interrupted_command_ends_with_130()
+    {
+        (int code, _, string error) = Run(Needed, _ => throw new OperationCanceledException());
+        Assert.That(code, Is.EqualTo(ExitCodes.Interrupted));
+        Assert.That(error, Does.EndWith(": interrupted\n"));
+    }
+
+    [TestCase("0", 0)]
+    [TestCase("2", 2000)]
+    [TestCase("1.5s", 1500)]
+    [TestCase("250ms", 250)]
+    [TestCase("1m", 60_000)]
+    public void Time_has_a_unit_or_is_seconds(string given, int expectedMs)
+    {
+        FrontSettings? understood = null;
+        var root = FrontSettings.Command(told => (understood = told) is null ? 1 : 0);
+        (int code, _, string error) = Run(root, ["--vfio-user", "s", "dir", "--request-timeout", given]);
+        Assert.That((code, error), Is.EqualTo((0, "")));
+        Assert.That(understood!.RequestTimeout, Is.EqualTo(TimeSpan.FromMilliseconds(expectedMs)));
+    }
+
+    [Test]
+    public void Help_shows_a_standard_time_as_it_may_be_typed()
+    {
+        (_, string output, _) = Run(FrontSettings.Command(_ => 0), ["--help"]);
+        Assert.That(output, Does.Contain("[default: 30s]"));
+    }
+
     [TestCase("--queues 5", 5)]
     [TestCase("--queues 5 --iothreads 0", 0)]
     [TestCase("--iothreads 3 --queues 5", 3)]

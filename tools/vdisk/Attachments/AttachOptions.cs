@@ -1,5 +1,6 @@
 using System.CommandLine;
 using RingCore.Hosting;
+using RingCore.Units;
 using RingCore.Virtio;
 
 namespace Vdisk.Attachments;
@@ -61,7 +62,7 @@ internal sealed record AttachOptions
         Option<bool> readOnly = DiskOptions.ReadOnly(), allowOther = DiskOptions.AllowOther(), transitional = DiskOptions.Transitional();
         Option<int> queues = DiskOptions.Queues(), queueSize = DiskOptions.QueueSize(), ioThreads = DiskOptions.IoThreads();
         Option<long> poll = DiskOptions.PollMaxNs();
-        Option<TimeSpan> requestTimeout = DiskOptions.RequestTimeout();
+        Option<Duration> requestTimeout = DiskOptions.RequestTimeout();
         Option<string> aio = DiskOptions.Aio(), cache = DiskOptions.Cache(), fuse = DiskOptions.Fuse();
         Option<string> affinity = DiskOptions.Affinity(), level = DiskOptions.LogLevel();
         Option<string?> serial = DiskOptions.Serial(), record = DiskOptions.Record();
@@ -86,7 +87,7 @@ internal sealed record AttachOptions
             QueueSize = parsed.GetValue(queueSize),
             IoThreads = DiskOptions.IoThreadsGiven(parsed, ioThreads, queues),
             PollMaxNs = parsed.GetValue(poll),
-            RequestTimeout = parsed.GetValue(requestTimeout),
+            RequestTimeout = parsed.GetValue(requestTimeout).ToTimeSpan(),
             Aio = parsed.GetRequiredValue(aio),
             Cache = parsed.GetRequiredValue(cache),
             Fuse = parsed.GetRequiredValue(fuse),

@@ -3,6 +3,7 @@ using RingCore.Log;
 using RingCore.Posix;
 using Vdisk.Mounts;
 using Vdisk.Processes;
+using LogTail = Vdisk.Processes.LogTail;
 
 namespace Vdisk.Attachments;
 
@@ -115,15 +116,26 @@ internal sealed class AttachSession
         }
         catch (Exception e)
         {
-            session.Abandon();
-            if (e is OperationCanceledException)
+            UserErrorException? told = e switch
             {
-                throw new UserErrorException("interrupted; nothing is attached", ExitCodes.Interrupted);
+                SilentFailureException => new UserErrorException($"{e.Message}; {session.ShowLogs()}", e),
+                OperationCanceledException => new UserErrorException("interrupted; nothing is attached", ExitCodes.Interrupted),
+                _ => null,
+            };
+            AfterFailure.Do(session.Abandon);
+            if (told is not null)
+            {
+                throw told;
             }
 
             throw;
         }
     }
+
+    /// <summary>The logs go with the attachment: shows on stderr what is at their ends. Returns what to do next.</summary>
+    private string ShowLogs() => LogTail.ShowEnds(Console.Error, ("backend", Folder.BackendLog), ("fusefront", Folder.FrontLog))
+        ? "the ends of the logs are above, and --log-level debug makes them say more"
+        : "it has logged nothing; see that the programs are complete ('backend --help', 'fusefront --help'), and try --log-level debug";
 
     private void Start(CancellationToken cancel)
     {
@@ -155,8 +167,7 @@ internal sealed class AttachSession
         bool ended = Task.WaitAny([seen], deadline.LeftMs, cancel) == 0;
         if (!ended || !seen.GetAwaiter().GetResult())
         {
-            throw new UserErrorException(
-                $"{DiskFile} did not appear in {deadline.Total.TotalSeconds:0} s; try again with --foreground --log-level debug");
+            throw new SilentFailureException($"{DiskFile} did not appear in {deadline.Total.TotalSeconds:0} s");
         }
     }
 

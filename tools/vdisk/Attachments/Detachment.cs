@@ -111,11 +111,10 @@ internal static class Detachment
         }
         catch (ControlException e) when (e.Errno == Errno.EBUSY)
         {
-            string users = MountUsers.Describe(record.Directory) is { } known ? $" by {known}" : "";
-            string advice = HungRequests.Count(folder) is > 0 and int hung
-                ? $"{HungRequests.Describe(hung)}; {HungRequests.Advice(record)}, or say --lazy"
-                : "close its files and leave the folder, or say --lazy";
-            throw new BusyException($"{Registry.PlaceOf(record)} is in use{users}; {advice}");
+            string? advice = HungRequests.Count(folder) is > 0 and int hung
+                ? $"{HungRequests.Describe(hung)}; {HungRequests.Advice(record)}"
+                : null;
+            throw BusyException.At(record.Directory, Registry.PlaceOf(record), advice);
         }
         catch (ControlException e)
         {

@@ -23,7 +23,9 @@ internal static class HungRequests
 
     public static string Describe(int count) => count == 1 ? "1 request hangs in the device" : $"{count} requests hang in the device";
 
-    public static string Advice(Attachment record) => $"'vdisk fault clear {record.Directory}' frees what a fault rule holds";
+    public static string Advice(Attachment record) => record.VhostUserSocket is null
+        ? $"'vdisk fault clear {Registry.PlaceOf(record)}' frees what a fault rule holds"
+        : $"see what keeps the process that serves {record.Image}";
 
     private static (int InFlight, long Ended)? Look(AttachmentFolder folder)
     {

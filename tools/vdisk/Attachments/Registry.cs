@@ -22,6 +22,9 @@ internal static class Registry
     /// <summary>Where a person looks for an attachment: its disk's folder, or the file system that was mounted from it.</summary>
     public static string PlaceOf(Attachment record) => record.Mount?.TargetAsGiven ?? record.DirectoryAsGiven;
 
+    /// <summary>The command that ends an attachment, as advice: <c>run 'vdisk detach DIR'</c>.</summary>
+    public static string EndCommand(Attachment record) => $"run 'vdisk {(record.Mount is null ? "detach" : "umount")} {PlaceOf(record)}'";
+
     /// <summary>The attachment whose place is <paramref name="directory"/>; null when there is none.</summary>
     public static (AttachmentFolder Folder, Attachment Record)? Find(RuntimeFolder runtime, string directory)
     {
@@ -85,8 +88,7 @@ internal static class Registry
             case AttachmentState.Attaching:
                 throw new UserErrorException($"{place} is just being attached by pid {old.Owner!.Pid}; wait for it");
             default:
-                string remedy = old.Mount is null ? "detach" : "umount";
-                throw new UserErrorException($"{place} has {old.Image} attached already; run 'vdisk {remedy} {place}' first");
+                throw new UserErrorException($"{place} has {old.Image} attached already; {EndCommand(old)} first");
         }
     }
 }

@@ -5,6 +5,7 @@ using RingCore.CrashTest;
 using RingCore.Hosting;
 using RingCore.Log;
 using RingCore.Posix;
+using RingCore.Units;
 using Vdisk.CrashTesting;
 
 namespace Vdisk.Commands;
@@ -64,7 +65,8 @@ internal static class CrashTestCommand
         Option<int> seed = OptionFactory.Number("--seed", "of the choice", 0, int.MaxValue, 1);
         Option<int> sector = SectorOption();
         Option<int> jobs = OptionFactory.Number("--jobs", "states checked at the same time", 1, 256, Math.Clamp(Environment.ProcessorCount, 1, 64));
-        Option<int> timeout = OptionFactory.Number("--timeout", "seconds that a check may take before it has failed", 1, 86400, 60);
+        Option<Duration> timeout = OptionFactory.Time(
+            "--timeout", "how long a check may take before it has failed", Duration.FromSeconds(1), Duration.FromSeconds(86_400), Duration.FromSeconds(60));
         Option<int> minimize = OptionFactory.Number("--minimize", "failing states whose smallest cause is looked for", 0, 1_000_000, 20);
         Option<string?> work = OptionFactory.Text("--work", "DIR", "where the states are built; a file system with reflinks saves room");
         Option<string?> json = OptionFactory.Text("--json", "FILE", "write a report as JSON; - is standard output");
@@ -93,7 +95,7 @@ internal static class CrashTestCommand
             Seed = parsed.GetValue(seed),
             SectorSize = parsed.GetResult(sector) is null ? null : parsed.GetValue(sector),
             Jobs = parsed.GetValue(jobs),
-            Timeout = TimeSpan.FromSeconds(parsed.GetValue(timeout)),
+            Timeout = parsed.GetValue(timeout).ToTimeSpan(),
             Minimize = parsed.GetValue(minimize),
             WorkFolder = parsed.GetValue(work),
             Json = parsed.GetValue(json),
@@ -173,6 +175,8 @@ internal static class CrashTestCommand
             throw new UserErrorException("--mount-check needs root; use --check, for instance with e2fsck or fuse2fs");
         }
 
+        RequireWritable(request.Json == "-" ? null : request.Json);
+        RequireWritable(request.Html);
         long started = Stopwatch.GetTimestamp();
         using LogReader log = LogReader.Open(request.Log);
         using PositionedFile baseImage = BaseImage.Open(request.Base, log.Header);
@@ -263,7 +267,35 @@ internal static class CrashTestCommand
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new UserErrorException($"report {path} cannot be written: {e.Message.TrimEnd('.')}; choose another place", e);
+            throw CannotWrite(path, e);
         }
     }
+
+    /// <summary>A report is written at the end, which may be hours away: a place that takes none is refused before. Nothing is left there.</summary>
+    private static void RequireWritable(string? path)
+    {
+        if (path is null)
+        {
+            return;
+        }
+
+        bool exists = PathStatus.TryRead(path, out PathStatus status) == 0;
+        if (exists && !status.IsRegularFile && !status.IsDirectory)
+        {
+            return; // to open a pipe and close it again would end whoever reads it
+        }
+
+        try
+        {
+            FileOptions then = exists ? FileOptions.None : FileOptions.DeleteOnClose;
+            using var probe = new FileStream(path, exists ? FileMode.Open : FileMode.CreateNew, FileAccess.Write, FileShare.ReadWrite, 1, then);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw CannotWrite(path, e);
+        }
+    }
+
+    private static UserErrorException CannotWrite(string path, Exception e) =>
+        new($"report {path} cannot be written: {e.Message.TrimEnd('.')}; choose another place", e);
 }

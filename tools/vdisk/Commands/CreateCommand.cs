@@ -1,7 +1,6 @@
 using System.CommandLine;
 using RingCore.Hosting;
-using RingCore.Posix;
-using Vdisk.Attachments;
+using RingCore.Units;
 
 namespace Vdisk.Commands;
 
@@ -24,7 +23,7 @@ internal static class CreateCommand
     private static int Run(string given, long size, bool force)
     {
         string image = Path.GetFullPath(given);
-        CheckPlace(image, force);
+        NewImage.RequirePlace(image, force);
 
         // Made under another name and moved: an image of that name is replaced whole or not at all.
         string fresh = $"{image}.{Environment.ProcessId}.new";
@@ -40,55 +39,16 @@ internal static class CreateCommand
         catch (Exception e)
         {
             File.Delete(fresh);
-            throw e is IOException or UnauthorizedAccessException
-                ? new UserErrorException($"{image} cannot be made: {e.Message.TrimEnd('.')}; choose another place or a smaller size", e)
-                : e;
+            string? problem = e switch
+            {
+                ArgumentOutOfRangeException => "its file system takes no file of that size", // EFBIG
+                IOException or UnauthorizedAccessException => e.Message.TrimEnd('.'),
+                _ => null,
+            };
+            throw problem is null ? e : new UserErrorException($"{image} cannot be made: {problem}; choose another place or a smaller size", e);
         }
 
         Console.WriteLine($"{image} is an empty disk of {ByteSize.Format(size)}");
         return ExitCodes.Success;
-    }
-
-    private static void CheckPlace(string image, bool force)
-    {
-        string? folder = Path.GetDirectoryName(image);
-        if (folder is not null && !Directory.Exists(folder))
-        {
-            throw new UserErrorException($"{folder} does not exist; make it with 'mkdir -p {folder}'");
-        }
-
-        int errno = PathStatus.TryRead(image, out PathStatus status);
-        if (errno == Errno.ENOENT)
-        {
-            return;
-        }
-
-        if (errno != 0)
-        {
-            throw new UserErrorException($"{image}: {Errno.Describe(errno)}; choose another place");
-        }
-
-        if (!status.IsRegularFile)
-        {
-            throw new UserErrorException($"{image} exists and is not a regular file; choose another name");
-        }
-
-        if (!force)
-        {
-            throw new UserErrorException($"{image} exists; choose another name, or say --force to replace it");
-        }
-
-        RequireNotAttached(image);
-    }
-
-    private static void RequireNotAttached(string image)
-    {
-        foreach (AttachmentFolder folder in RuntimeFolder.Default().Attachments())
-        {
-            if (folder.TryRead() is { } record && record.Image == image && record.Backend?.IsAlive() == true)
-            {
-                throw new UserErrorException($"{image} is attached at {Registry.PlaceOf(record)}; detach it first");
-            }
-        }
     }
 }

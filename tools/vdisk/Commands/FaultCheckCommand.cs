@@ -17,7 +17,7 @@ internal static class FaultCheckCommand
 
     private static int Run(string file)
     {
-        Scenario scenario = Scenario.Parse(File.ReadAllText(file));
+        Scenario scenario = Scenario.Parse(Read(file));
         if (scenario.Problems.Count == 0)
         {
             Console.WriteLine($"{file}: {scenario.Rules.Count} {(scenario.Rules.Count == 1 ? "rule" : "rules")}");
@@ -32,6 +32,19 @@ internal static class FaultCheckCommand
         }
 
         return ExitCodes.Failure;
+    }
+
+    private static string Read(string file)
+    {
+        try
+        {
+            return File.ReadAllText(file);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            string problem = Directory.Exists(file) ? "it is a folder" : e.Message.TrimEnd('.');
+            throw new UserErrorException($"rules {file} cannot be read: {problem}; name a file with a rule on each line", e);
+        }
     }
 
     /// <summary>Blanks up to the column; tabs stay, so that the mark stands below the word.</summary>

@@ -4,6 +4,7 @@ using System.Globalization;
 using System.Text.Json.Nodes;
 using RingCore.Faults;
 using RingCore.Hosting;
+using RingCore.Units;
 using Spectre.Console;
 using Vdisk.Faults;
 using Vdisk.Processes;
@@ -13,8 +14,6 @@ namespace Vdisk.Commands;
 /// <summary><c>vdisk fault …</c>: rules that break the disk on purpose, while it runs.</summary>
 internal static class FaultCommand
 {
-    private const long StandardTimeoutNs = 30_000_000_000;
-
     public static Command Build() => new("fault", "Break a disk on purpose: rules as docs/faults.md has them.")
     {
         BuildAdd(),
@@ -130,31 +129,15 @@ internal static class FaultCommand
         Argument<string> directory = Directory();
         Argument<string> which = Which();
         Option<long> hits = OptionFactory.Number("--hits", "how often it has to have struck", 1L, long.MaxValue, 1L);
-        Option<long> timeout = new("--timeout")
-        {
-            Description = "give up after this time, such as 500ms or 10s (30s)",
-            HelpName = "T",
-            DefaultValueFactory = _ => StandardTimeoutNs,
-            CustomParser = result => ParseTime(result),
-        };
+        Option<Duration> timeout = OptionFactory.Time(
+            "--timeout", "give up after this time", default, Duration.FromSeconds(86_400), Duration.FromSeconds(30));
         var command = new Command("wait", "Wait until a rule has struck.") { directory, which, hits, timeout };
         command.SetAction(parsed => Wait(
             parsed.GetRequiredValue(directory),
             parsed.GetRequiredValue(which),
             parsed.GetValue(hits),
-            TimeSpan.FromMilliseconds(parsed.GetValue(timeout) / 1e6)));
+            parsed.GetValue(timeout).ToTimeSpan()));
         return command;
-    }
-
-    private static long ParseTime(ArgumentResult result)
-    {
-        string text = result.Tokens[0].Value;
-        if (!RuleUnits.TryParseTime(text, out long ns))
-        {
-            result.AddError($"--timeout '{text}' is not a time; use a number with ms, s or m, such as 10s");
-        }
-
-        return ns;
     }
 
     private static int Wait(string directory, string which, long hits, TimeSpan timeout)

@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Text.Json.Nodes;
 using RingCore.Hosting;
 using RingCore.Log;
+using RingCore.Units;
 using Vdisk.Faults;
 
 namespace Vdisk.Commands;

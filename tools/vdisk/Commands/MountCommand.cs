@@ -11,10 +11,7 @@ internal static class MountCommand
 {
     private const int MaxPartition = 1024;
 
-    private sealed record Request(string Image, string Target, int Partition, string? Type, string Via, AttachOptions Options)
-    {
-        public bool UsesLoop => Via == "loop" || (Via == "auto" && UserIds.IsRoot);
-    }
+    private sealed record Request(string Image, string Target, int Partition, string? Type, string Via, AttachOptions Options);
 
     public static Command Build()
     {
@@ -26,6 +23,13 @@ internal static class MountCommand
             "--via", "a loop device (root), fuse2fs (ext2/3/4), or what fits the user", "auto", "loop", "fuse2fs");
         var command = new Command("mount", "Mount the file system inside an image.") { image, target, partition, type, via };
         Func<ParseResult, AttachOptions> options = AttachOptions.AddTo(command);
+        command.Validators.Add(result =>
+        {
+            if (result.GetValue(type) is not null && !UsesLoop(result.GetValue(via)))
+            {
+                result.AddError("--type is for loop devices; fuse2fs finds out by itself which of ext2, ext3 and ext4 it is");
+            }
+        });
         command.SetAction(parsed => Run(new Request(
             parsed.GetRequiredValue(image),
             parsed.GetRequiredValue(target),
@@ -36,9 +40,11 @@ internal static class MountCommand
         return command;
     }
 
+    private static bool UsesLoop(string? via) => via == "loop" || (via == "auto" && UserIds.IsRoot);
+
     private static int Run(Request request)
     {
-        if (!request.UsesLoop)
+        if (!UsesLoop(request.Via))
         {
             Fuse2fsMount.RequireInstalled();
         }
@@ -53,8 +59,7 @@ internal static class MountCommand
         }
         catch (Exception e)
         {
-            InnerUnmount.Take(session.Record, lazy: true);
-            session.Abandon();
+            AfterFailure.Do(() => InnerUnmount.Take(session.Record, lazy: true), session.Abandon);
             if (e is OperationCanceledException)
             {
                 throw new UserErrorException("interrupted; nothing is mounted", ExitCodes.Interrupted);
@@ -77,9 +82,9 @@ internal static class MountCommand
     {
         Partition? partition = request.Partition == 0 ? null : PartitionTable.Require(session.DiskFile, request.Partition);
         bool readOnly = request.Options.ReadOnly;
-        if (!request.UsesLoop)
+        if (!UsesLoop(request.Via))
         {
-            Fuse2fsMount.Mount(session, partition, readOnly, interrupted);
+            Fuse2fsMount.Mount(session, partition, readOnly, request.Options.AllowOther, interrupted);
             return;
         }
 

@@ -41,6 +41,7 @@ internal static class PowerCommands
         Argument<string?> state = new("on")
         {
             Description = "turn it on; without, show it, and what the last cut lost",
+            HelpName = "on, or nothing", // the list of commands has no brackets for what may be absent
             Arity = ArgumentArity.ZeroOrOne,
             CustomParser = result =>
             {

@@ -48,13 +48,9 @@ internal static class ReplayCommand
     {
         using var interrupted = new CancellationTokenSource();
         using var signals = new TerminationSignals(_ => interrupted.Cancel());
+        NewImage.RequirePlace(output, force);
         using LogReader log = LogReader.Open(logPath);
         using PositionedFile baseImage = BaseImage.Open(basePath, log.Header);
-        if (!force && File.Exists(output))
-        {
-            throw new UserErrorException($"{output} exists; choose another name, or say --force to replace it");
-        }
-
         using var progress = new ProgressLine();
         LogIndex index = LogIndex.Load(log, share => progress.Show("reading the log", share), interrupted.Token);
         progress.Clear();
@@ -77,10 +73,6 @@ internal static class ReplayCommand
             }
 
             File.Move(fresh, output, overwrite: force);
-        }
-        catch (OperationCanceledException)
-        {
-            throw new UserErrorException("interrupted; no image was made", ExitCodes.Interrupted);
         }
         finally
         {

@@ -92,9 +92,8 @@ internal static class StatsCommand
         JsonObject? backend = record.Backend?.IsAlive() == true ? ControlClient.Call(folder.BackendControl, "stats", ReplyTimeout) : null;
         if (front is null && backend is null)
         {
-            string remedy = record.Mount is null ? "detach" : "umount";
             string ended = record.VhostUserSocket is null ? "both processes have" : "the front has";
-            throw new UserErrorException($"{ended} ended; run 'vdisk {remedy} {Registry.PlaceOf(record)}' to clean up");
+            throw new UserErrorException($"{ended} ended; {Registry.EndCommand(record)} to clean up");
         }
 
         return (front, backend);

@@ -1,7 +1,9 @@
 using System.Globalization;
 using RingCore.Hosting;
+using RingCore.Units;
 using Spectre.Console;
 using Spectre.Console.Rendering;
+using Vdisk.Attachments;
 
 namespace Vdisk.Commands;
 
@@ -14,7 +16,7 @@ internal static class StatsTable
     public static IRenderable Of(Attachment record, StatsSample now, StatsSample? before)
     {
         double seconds = before is null ? 0 : Math.Max(now.TimeMs - before.TimeMs, 1) / 1000.0;
-        List<IRenderable> parts = [new Text($"{record.Image} at {record.Directory}{(before is null ? "" : ", per second")}")];
+        List<IRenderable> parts = [new Text($"{record.Image} at {Registry.PlaceOf(record)}{(before is null ? "" : ", per second")}")];
         if (now.Front is { } front)
         {
             parts.Add(new Text($"\nfusefront, pid {front.Runtime?.Pid}: FUSE over {front.FuseTransport}, backend {(front.BackendConnected ? "connected" : "lost")}"

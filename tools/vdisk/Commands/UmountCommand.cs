@@ -1,5 +1,6 @@
 using System.CommandLine;
 using RingCore.Hosting;
+using RingCore.Units;
 using Vdisk.Attachments;
 using Vdisk.Mounts;
 using Vdisk.Processes;
@@ -15,10 +16,10 @@ internal static class UmountCommand
     {
         Argument<string> directory = OptionFactory.Path("DIR", "where the file system is mounted");
         Option<bool> lazy = OptionFactory.Flag("--lazy", "unmount even if in use");
-        Option<int> timeout = DetachCommand.Timeout();
+        Option<Duration> timeout = DetachCommand.Timeout();
         var command = new Command("umount", "Unmount the file system inside an image, and detach its disk.") { directory, lazy, timeout };
         command.SetAction(parsed => Run(
-            parsed.GetRequiredValue(directory), parsed.GetValue(lazy), TimeSpan.FromSeconds(parsed.GetValue(timeout))));
+            parsed.GetRequiredValue(directory), parsed.GetValue(lazy), parsed.GetValue(timeout).ToTimeSpan()));
         return command;
     }
 
@@ -38,18 +39,23 @@ internal static class UmountCommand
     /// <summary>The loop device may be looked at by others for a moment (udev), and then keeps the disk's file open.</summary>
     private static void DetachWhenReleased(AttachmentFolder folder, Attachment record, bool lazy, TimeSpan timeout)
     {
-        var deadline = new Deadline(ReleaseTimeout);
-        deadline.Until(() =>
+        BusyException? busy = null;
+        bool isDetached = new Deadline(ReleaseTimeout).Until(() =>
         {
             try
             {
                 Detachment.Detach(folder, record, lazy, timeout);
                 return true;
             }
-            catch (BusyException) when (!deadline.IsOver)
+            catch (BusyException e)
             {
+                busy = e;
                 return false;
             }
         });
+        if (!isDetached)
+        {
+            throw busy!;
+        }
     }
 }

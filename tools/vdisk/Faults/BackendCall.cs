@@ -23,8 +23,7 @@ internal static class BackendCall
 
         if (record.Backend?.IsAlive() != true)
         {
-            string remedy = record.Mount is null ? "detach" : "umount";
-            throw new UserErrorException($"the backend has ended; run 'vdisk {remedy} {Registry.PlaceOf(record)}' to clean up");
+            throw new UserErrorException($"the backend has ended; {Registry.EndCommand(record)} to clean up");
         }
 
         JsonObject reply = ControlClient.Call(folder.BackendControl, request, Timeout);

@@ -19,7 +19,8 @@ internal static class Fuse2fsMount
     {
         if (!Programs.IsInstalled(Program))
         {
-            throw new UserErrorException("mounting without root needs fuse2fs; run 'apt-get install fuse2fs', or be root");
+            string otherwise = UserIds.IsRoot ? "say --via loop" : "be root";
+            throw new UserErrorException($"{Program} is not installed; run 'apt-get install {Program}', or {otherwise}");
         }
     }
 
@@ -27,11 +28,13 @@ internal static class Fuse2fsMount
     /// <param name="session">The attachment; its record learns of the process before anything can fail.</param>
     /// <param name="partition">Null for the whole disk.</param>
     /// <param name="readOnly">Mount read-only.</param>
+    /// <param name="allowOther">Other users see it too, and have the rights that the files' modes give them.</param>
     /// <param name="cancel">Ends the wait.</param>
-    public static void Mount(AttachSession session, Partition? partition, bool readOnly, CancellationToken cancel)
+    public static void Mount(AttachSession session, Partition? partition, bool readOnly, bool allowOther, CancellationToken cancel)
     {
         string target = session.Record.Mount!.Target;
-        string options = "fakeroot" + (readOnly ? ",ro" : ",rw")
+        // With fakeroot it lets everybody do everything, so among several users the kernel has to look at the modes.
+        string options = "fakeroot" + (readOnly ? ",ro" : ",rw") + (allowOther ? ",allow_other,default_permissions" : "")
             + (partition is { } part ? string.Create(CultureInfo.InvariantCulture, $",offset={part.Offset}") : "");
 
         // The shell gives it a file to complain to: a pipe would break when this command ends. exec keeps the pid.
@@ -91,21 +94,15 @@ internal static class Fuse2fsMount
             }
             catch (PosixException e) when (e.Errno == Errno.EBUSY)
             {
-                throw Busy(target);
+                throw BusyException.At(target);
             }
         }
 
         SystemCommand.Outcome outcome = SystemCommand.Run("fusermount3", [.. lazy ? ["-u", "-z"] : (string[])["-u"], "--", target]);
         if (outcome.ExitCode != 0 && IsAt(target))
         {
-            throw outcome.Error.Contains("busy", StringComparison.OrdinalIgnoreCase) ? Busy(target) : new UserErrorException(outcome.Complaint);
+            throw outcome.Error.Contains("busy", StringComparison.OrdinalIgnoreCase) ? BusyException.At(target) : new UserErrorException(outcome.Complaint);
         }
-    }
-
-    private static BusyException Busy(string target)
-    {
-        string users = MountUsers.Describe(target) is { } known ? $" by {known}" : "";
-        return new BusyException($"{target} is in use{users}; close its files and leave the folder, or say --lazy");
     }
 
     private static string Complaint(AttachSession session, int exitCode)

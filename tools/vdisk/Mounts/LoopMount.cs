@@ -54,8 +54,7 @@ internal static class LoopMount
         }
         catch (PosixException e) when (e.Errno == Errno.EBUSY)
         {
-            string users = MountUsers.Describe(target) is { } known ? $" by {known}" : "";
-            throw new BusyException($"{target} is in use{users}; close its files and leave the folder, or say --lazy");
+            throw BusyException.At(target);
         }
     }
 

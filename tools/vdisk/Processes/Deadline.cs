@@ -11,8 +11,6 @@ internal sealed class Deadline(TimeSpan total)
     /// <summary>What is left of it in milliseconds, never below 0.</summary>
     public int LeftMs => (int)Math.Clamp(_end - Environment.TickCount64, 0, int.MaxValue);
 
-    public TimeSpan Left => TimeSpan.FromMilliseconds(LeftMs);
-
     public bool IsOver => LeftMs == 0;
 
     /// <summary>Asks <paramref name="condition"/> every few milliseconds until it holds; false when the time is over first.</summary>

@@ -22,8 +22,6 @@ internal sealed class DetachedProcess : IDisposable
     /// <summary>Null when it ended before it could be looked at.</summary>
     public ProcessIdentity? Identity { get; }
 
-    public bool HasExited => _process.HasExited;
-
     /// <summary>Starts <paramref name="name"/> (<see cref="Programs.Find"/>).</summary>
     public static DetachedProcess Start(string name, IEnumerable<string> arguments)
     {
@@ -47,15 +45,15 @@ internal sealed class DetachedProcess : IDisposable
     }
 
     /// <summary>Waits for the child's <c>ready</c>.</summary>
-    /// <exception cref="UserErrorException">With the child's own line, when it ended; or that it was not ready in time.</exception>
+    /// <exception cref="UserErrorException">With the child's own line, when it ended.</exception>
+    /// <exception cref="SilentFailureException">It ended without one, or was not ready in time.</exception>
     /// <exception cref="OperationCanceledException"/>
     public void WaitUntilReady(Deadline deadline, CancellationToken cancel)
     {
         Task<bool> ready = SaysReady(cancel);
         if (!WaitFor(ready, deadline, cancel))
         {
-            throw new UserErrorException(
-                $"{_name} was not ready in {deadline.Total.TotalSeconds:0} s; try again with --foreground --log-level debug");
+            throw new SilentFailureException($"{_name} was not ready in {deadline.Total.TotalSeconds:0} s");
         }
 
         if (!ready.Result)
@@ -107,7 +105,6 @@ internal sealed class DetachedProcess : IDisposable
         }
 
         string how = ended ? $"ended with code {_process.ExitCode}" : "gave up";
-        return new UserErrorException(
-            $"{_name} {how} before it was ready{(line is null ? "" : $" ({line})")}; run it by hand to see why ({_name} --help)");
+        return new SilentFailureException($"{_name} {how} before it was ready{(line is null ? "" : $" ({line})")}");
     }
 }

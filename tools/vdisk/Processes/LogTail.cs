@@ -2,10 +2,11 @@ using System.Text;
 
 namespace Vdisk.Processes;
 
-/// <summary>Copies what is appended to log files to a writer, each line with its process's name. Owns one thread.</summary>
+/// <summary>Copies log files to a writer, each line with its process's name: what is appended to them, on a thread of its own, or their ends.</summary>
 internal sealed class LogTail : IDisposable
 {
     private const int PauseMs = 100;
+    private const int EndLines = 20;
     private readonly (string Name, string Path)[] _logs;
     private readonly TextWriter _output;
     private readonly ManualResetEventSlim _stop = new();
@@ -17,6 +18,22 @@ internal sealed class LogTail : IDisposable
         _logs = logs;
         _thread = new Thread(Run) { IsBackground = true, Name = "log tail" };
         _thread.Start();
+    }
+
+    /// <summary>Copies the last lines of each log. False when there are none.</summary>
+    public static bool ShowEnds(TextWriter output, params IEnumerable<(string Name, string Path)> logs)
+    {
+        bool any = false;
+        foreach ((string name, string path) in logs.Where(log => File.Exists(log.Path)))
+        {
+            foreach (string line in File.ReadLines(path).TakeLast(EndLines))
+            {
+                output.WriteLine(Line(name, line));
+                any = true;
+            }
+        }
+
+        return any;
     }
 
     /// <summary>Copies what is left, then ends.</summary>
@@ -54,7 +71,7 @@ internal sealed class LogTail : IDisposable
             int end = Array.LastIndexOf(fresh, (byte)'\n') + 1;
             foreach (string line in Encoding.UTF8.GetString(fresh, 0, end).Split('\n', StringSplitOptions.RemoveEmptyEntries))
             {
-                _output.WriteLine($"{name,-9} | {line}");
+                _output.WriteLine(Line(name, line));
             }
 
             return file.Position - fresh.Length + end;
@@ -64,4 +81,6 @@ internal sealed class LogTail : IDisposable
             return 0; // not written yet, or removed at the end
         }
     }
+
+    private static string Line(string name, string line) => $"{name,-9} | {line}";
 }

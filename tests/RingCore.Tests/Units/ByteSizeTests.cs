@@ -1,7 +1,7 @@
 using NUnit.Framework;
-using RingCore.Hosting;
+using RingCore.Units;
 
-namespace RingCore.Tests.Hosting;
+namespace RingCore.Tests.Units;
 
 public class ByteSizeTests
 {
@@ -37,9 +37,17 @@ public class ByteSizeTests
         Assert.That(read ? (long?)bytes : null, Is.EqualTo(expected));
     }
 
-    [Test]
-    public void Refusal_says_what_a_size_looks_like() =>
-        Assert.That(() => ByteSize.Parse("many"), Throws.TypeOf<FormatException>().With.Message.Contains("'many'").And.Message.Contains("1.5G"));
+    [TestCase(0L, "0")]
+    [TestCase(1000L, "1000")]
+    [TestCase(1536L, "1536")]
+    [TestCase(1L << 20, "1M")]
+    [TestCase(3L << 40, "3T")]
+    [TestCase(long.MaxValue, "9223372036854775807")]
+    public void Exact_form_is_read_back(long bytes, string text)
+    {
+        Assert.That(ByteSize.FormatExact(bytes), Is.EqualTo(text));
+        Assert.That(ByteSize.TryParse(text, out long back) ? back : -1, Is.EqualTo(bytes));
+    }
 
     [TestCase(0L, "0 B")]
     [TestCase(1023L, "1023 B")]

@@ -1,6 +1,6 @@
 using System.Globalization;
 
-namespace RingCore.Hosting;
+namespace RingCore.Units;
 
 /// <summary>Sizes as a person types and reads them: powers of 1024 with K, M, G, T; <c>K</c>, <c>KB</c> and <c>KiB</c> alike.</summary>
 public static class ByteSize
@@ -8,13 +8,6 @@ public static class ByteSize
     private const string Units = "KMGT";
 
     /// <summary>Reads <c>4096</c>, <c>64K</c>, <c>1.5G</c>, <c>1TiB</c>, …: a whole number of bytes from 0 to 2^63 − 1.</summary>
-    /// <exception cref="FormatException">With one sentence that says what a size looks like.</exception>
-    public static long Parse(string text) =>
-        TryParse(text, out long bytes)
-            ? bytes
-            : throw new FormatException($"'{text}' is not a size: use a number of bytes, or one with K, M, G or T, such as 1.5G");
-
-    /// <summary>As <see cref="Parse"/>, without the exception.</summary>
     public static bool TryParse(string? text, out long bytes)
     {
         bytes = 0;
@@ -49,6 +42,19 @@ public static class ByteSize
 
         string number = Math.Round(value, 2).ToString("0.##", CultureInfo.InvariantCulture);
         return exponent == 0 ? $"{number} B" : $"{number}{Units[exponent - 1]}";
+    }
+
+    /// <summary>Bytes in the largest unit that leaves no fraction: what <see cref="TryParse"/> reads back as the same number.</summary>
+    public static string FormatExact(long bytes)
+    {
+        int exponent = Units.Length;
+        while (exponent > 0 && (bytes == 0 || bytes % (1L << (10 * exponent)) != 0))
+        {
+            exponent--;
+        }
+
+        string number = (bytes >> (10 * exponent)).ToString(CultureInfo.InvariantCulture);
+        return exponent == 0 ? number : $"{number}{Units[exponent - 1]}";
     }
 
     /// <summary>Cuts the unit off the end of <paramref name="number"/> and returns its factor; 1 when there is none.</summary>
