@@ -1,6 +1,6 @@
 namespace EndToEnd.SteadyState;
 
-/// <summary>A million requests cost no more memory than ten thousand.</summary>
+/// <summary>Requests leave nothing in memory.</summary>
 public sealed class MemoryTests : EndToEndTest
 {
     private const int Requests = 200_000;
