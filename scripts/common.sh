@@ -11,6 +11,28 @@ die() {
     exit 1
 }
 
+# help_if_asked "$@": with -h or --help, prints the comment at the head of the script that sources this, and is done.
+help_if_asked() {
+    local argument
+    for argument in "$@"; do
+        case $argument in
+            -h | --help) awk 'NR > 1 { if (!/^#/) exit; sub(/^# ?/, ""); print }' "$0"; exit 0 ;;
+        esac
+    done
+}
+
+# refuse PROBLEM: of a command line.
+refuse() {
+    say "$(basename "$0"): $1; see scripts/$(basename "$0") --help"
+    exit 2
+}
+
+# take_no_arguments "$@": for a script that has none but --help.
+take_no_arguments() {
+    help_if_asked "$@"
+    (($# == 0)) || refuse "'$1' is not understood"
+}
+
 # need_packages PACKAGE…: Debian packages that must be there. Root installs what is missing; others are told what to install.
 need_packages() {
     local package missing=()

@@ -153,7 +153,7 @@ internal sealed class TestClient(UnixSocket socket, AioContext context) : IDispo
     /// <summary>The next answer, which must be well formed.</summary>
     internal Answer Answer()
     {
-        MessageReceive result = Receive();
+        MessageReceive result = _connection.ReceiveTurning(context);
         Assert.That(result, Is.EqualTo(MessageReceive.Message), "an answer was due");
         VfioUserHeader header = _connection.Header;
         bool error = (header.Flags & VfioUserFlags.Error) != 0;
@@ -170,7 +170,7 @@ internal sealed class TestClient(UnixSocket socket, AioContext context) : IDispo
         return new Answer(header, _connection.Payload.ToArray(), descriptors);
     }
 
-    internal bool IsClosedByServer() => Receive() == MessageReceive.Closed;
+    internal bool IsClosedByServer() => _connection.ReceiveTurning(context) == MessageReceive.Closed;
 
     /// <summary>Turns the loop a few times and tells that nothing was answered.</summary>
     internal bool HearsNothing()
@@ -257,27 +257,6 @@ internal sealed class TestClient(UnixSocket socket, AioContext context) : IDispo
         _connection.Dispose();
     }
 
-    private MessageReceive Receive()
-    {
-        long deadline = Environment.TickCount64 + 30_000;
-        while (true)
-        {
-            MessageReceive result = _connection.Receive();
-            if (result != MessageReceive.WouldBlock)
-            {
-                return result;
-            }
-
-            Assert.That(Environment.TickCount64, Is.LessThan(deadline), "the server does not answer");
-            context.Poll(blocking: false);
-        }
-    }
-
     private static byte[] Bytes<T>(T value)
-        where T : unmanaged
-    {
-        byte[] bytes = new byte[System.Runtime.CompilerServices.Unsafe.SizeOf<T>()];
-        MemoryMarshal.Write(bytes, value);
-        return bytes;
-    }
+        where T : unmanaged => VhostUserTestClient.Bytes(value);
 }

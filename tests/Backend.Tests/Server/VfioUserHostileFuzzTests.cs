@@ -15,7 +15,6 @@ namespace Backend.Tests.Server;
 /// </summary>
 public class VfioUserHostileFuzzTests : VfioUserFixture
 {
-    private const int Milliseconds = 5000;
     private static readonly uint[] Awkward =
         [0, 1, 2, 3, 4, 7, 8, 15, 16, 17, 20, 24, 32, 40, 255, 256, 4095, 4096, 0x3000, 0x3FFF, 0x4000, 0x100000, 0x100020,
          0x7FFFFFFF, 0x80000000, 0xFFFFF000, 0xFFFFFFFE, 0xFFFFFFFF];
@@ -38,98 +37,23 @@ public class VfioUserHostileFuzzTests : VfioUserFixture
     [Test]
     public void Bent_sessions_do_no_harm()
     {
-        int seed = int.TryParse(Environment.GetEnvironmentVariable("FUZZ_SEED"), out int given) ? given : Environment.TickCount;
-        TestContext.Out.WriteLine($"FUZZ_SEED={seed}");
-        Random random = new(seed);
         using EventNotifier notifier = new();
         Proxy.AssignIoEventFd(0, notifier, true);
-        int before = 0;
-        int sessions = 0;
-        long end = Environment.TickCount64 + Milliseconds;
-        while (Environment.TickCount64 < end || sessions < 20)
+        HostileClient client = new(Context, SocketPath, _fds)
         {
-            RunSession(random);
-            sessions++;
-            AssertServed($"seed {seed}, session {sessions}");
-            before = sessions == 5 ? OpenDescriptors() : before;
-        }
-
-        TestContext.Out.WriteLine($"{sessions} sessions, {Server.Statistics.Errors} errors answered or swallowed");
-
-        // The runtime may open a few of its own; a leak would have cost one a session.
-        Assert.That(OpenDescriptors(), Is.LessThanOrEqualTo(before + 8), $"seed {seed}: descriptors leak");
-    }
-
-    private void RunSession(Random random)
-    {
-        UnixSocket socket = UnixSocket.Connect(SocketPath);
-        try
+            HeaderLength = 16,
+            MostDescriptors = 39,
+            TellLength = message => MemoryMarshal.Write(message.AsSpan(4), message.Length),
+            ReplaceNumber = (message, random) =>
+                MemoryMarshal.Write(message.AsSpan(random.Next(message.Length / 4) * 4), Awkward[random.Next(Awkward.Length)]),
+        };
+        HostileClient.Repeat((random, when) =>
         {
-            List<(byte[] Bytes, FileDescriptor[] Fds)> messages = ValidSession(random);
-            int bends = random.Next(6);
-            for (int i = 0; i < bends; i++)
-            {
-                Bend(messages, random);
-            }
-
-            byte[] sink = new byte[8192];
-            foreach ((byte[] bytes, FileDescriptor[] fds) in messages)
-            {
-                if (!SendSome(socket, bytes, fds, random) || random.Next(200) == 0)
-                {
-                    break;
-                }
-
-                if (random.Next(4) != 0)
-                {
-                    Context.Poll(blocking: false);
-                }
-
-                if (random.Next(3) != 0)
-                {
-                    Drain(socket, sink);
-                }
-            }
-        }
-        finally
-        {
-            socket.Dispose();
-        }
-
-        TurnUntil(() => !Server.HasClient, "the session ends");
-    }
-
-    /// <summary>Sends a message in one to three parts; false when the server has closed or does not listen.</summary>
-    private bool SendSome(UnixSocket socket, byte[] bytes, FileDescriptor[] fds, Random random)
-    {
-        int at = 0;
-        while (at < bytes.Length)
-        {
-            int length = random.Next(3) == 0 ? random.Next(1, bytes.Length - at + 1) : bytes.Length - at;
-            int n = socket.Send(bytes.AsSpan(at, length), at == 0 || random.Next(10) == 0 ? fds : []);
-            if (n < 0)
-            {
-                return false;
-            }
-
-            at += n;
-            if (at < bytes.Length)
-            {
-                Context.Poll(blocking: false);
-            }
-        }
-
-        return true;
-    }
-
-    private static void Drain(UnixSocket socket, byte[] sink)
-    {
-        List<FileDescriptor> received = [];
-        while (socket.Receive(sink, received, out _) > 0)
-        {
-        }
-
-        received.ForEach(f => f.Dispose());
+            client.Run(ValidSession(random), random);
+            TurnUntil(() => !Server.HasClient, "the session ends");
+            AssertServed(when);
+        });
+        TestContext.Out.WriteLine($"{Server.Statistics.Errors} errors answered or swallowed");
     }
 
     private List<(byte[] Bytes, FileDescriptor[] Fds)> ValidSession(Random random)
@@ -223,56 +147,6 @@ public class VfioUserHostileFuzzTests : VfioUserFixture
         }
     }
 
-    private void Bend(List<(byte[] Bytes, FileDescriptor[] Fds)> messages, Random random)
-    {
-        // Mostly after VERSION, so that most sessions get somewhere.
-        int i = random.Next(8) == 0 ? 0 : random.Next(messages.Count);
-        (byte[] bytes, FileDescriptor[] fds) = messages[i];
-        byte[] bent = [.. bytes];
-        if (bent.Length < 16)
-        {
-            return;
-        }
-
-        switch (random.Next(9))
-        {
-            case 0:
-                bent[random.Next(bent.Length)] ^= (byte)(1 << random.Next(8));
-                break;
-            case 1:
-                int word = random.Next(bent.Length / 4) * 4;
-                MemoryMarshal.Write(bent.AsSpan(word), Awkward[random.Next(Awkward.Length)]);
-                break;
-            case 2:
-                bent = bent[..random.Next(1, bent.Length + 1)];
-                break;
-            case 3:
-                // Cut, but with a header that agrees.
-                bent = bent[..random.Next(16, bent.Length + 1)];
-                MemoryMarshal.Write(bent.AsSpan(4), bent.Length);
-                break;
-            case 4:
-                bent = [.. bent, .. new byte[random.Next(1, 3000)]];
-                MemoryMarshal.Write(bent.AsSpan(4), bent.Length);
-                break;
-            case 5:
-                random.NextBytes(bent.AsSpan(16));
-                break;
-            case 6:
-                fds = [.. Enumerable.Range(0, random.Next(40)).Select(_ => _fds[random.Next(_fds.Length)])];
-                break;
-            case 7:
-                messages.Insert(random.Next(messages.Count + 1), messages[i]);
-                return;
-            default:
-                int j = random.Next(messages.Count);
-                (messages[i], messages[j]) = (messages[j], messages[i]);
-                return;
-        }
-
-        messages[i] = (bent, fds);
-    }
-
     private void AssertServed(string when)
     {
         Assert.That(Server.Statistics.Faults, Is.Zero, when);
@@ -286,6 +160,4 @@ public class VfioUserHostileFuzzTests : VfioUserFixture
     }
 
     private static FileDescriptor OpenNull() => FileDescriptor.Open("/dev/null", OpenFlags.ReadWrite);
-
-    private static int OpenDescriptors() => Directory.GetFiles("/proc/self/fd").Length;
 }

@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using RingCore.Posix;
 using RingCore.VhostUser;
 using RingCore.Virtio;
@@ -11,8 +12,6 @@ namespace Backend.Tests.Server;
 /// </summary>
 public partial class VhostUserHostileFuzzTests : VhostUserFixture
 {
-    private const int Milliseconds = 5000;
-    private const int LeastSessions = 20;
     private static readonly ulong[] Awkward =
     [
         0, 1, 2, 3, 7, 8, 15, 16, 17, 32, 64, 255, 256, 257, 1024, 1025, 4095, 4096, 0xFFFF, 0x10000, 0xFFFFF, 0x100000, 0x7FFFFFFF,
@@ -39,76 +38,35 @@ public partial class VhostUserHostileFuzzTests : VhostUserFixture
     [Test]
     public void Bent_sessions_do_no_harm()
     {
-        int seed = int.TryParse(Environment.GetEnvironmentVariable("FUZZ_SEED"), out int given) ? given : Environment.TickCount;
-        TestContext.Out.WriteLine($"FUZZ_SEED={seed}");
-        Random random = new(seed);
-        int before = 0;
-        int sessions = 0;
         int served = 0;
-        long end = Environment.TickCount64 + Milliseconds;
-        while (Environment.TickCount64 < end || sessions < LeastSessions)
+        HostileClient client = new(Context, SocketPath, _fds)
         {
-            RunSession(random);
-            sessions++;
-            served += Disk.Log.Count;
-            Disk.Log.Clear();
-            AssertServed($"seed {seed}, session {sessions}");
-            before = sessions == LeastSessions / 2 ? OpenDescriptors() : before;
-        }
-
-        TestContext.Out.WriteLine($"{sessions} sessions, {Server.Errors} refusals, {served} requests served");
-
-        // The runtime may open a few of its own; a leak would have cost one a session.
-        Assert.That(OpenDescriptors(), Is.LessThanOrEqualTo(before + 8), $"seed {seed}: descriptors leak");
-    }
-
-    private void RunSession(Random random)
-    {
-        for (int i = 0; i < Queues; i++)
-        {
-            _guest.Raw(i).Clear();
-        }
-
-        UnixSocket socket = UnixSocket.Connect(SocketPath);
-        try
-        {
-            List<(byte[] Bytes, FileDescriptor[] Fds)> messages = ValidSession(random);
-            int bends = random.Next(6);
-            for (int i = 0; i < bends; i++)
+            HeaderLength = VhostUserHeader.Length,
+            MostDescriptors = 11,
+            TellLength = message => MemoryMarshal.Write(message.AsSpan(8), message.Length - VhostUserHeader.Length),
+            ReplaceNumber = ReplaceNumber,
+            Between = random =>
             {
-                Bend(messages, random);
-            }
-
-            byte[] sink = new byte[8192];
-            foreach ((byte[] bytes, FileDescriptor[] fds) in messages)
-            {
-                if (!SendSome(socket, bytes, fds, random) || random.Next(200) == 0)
-                {
-                    break;
-                }
-
-                if (random.Next(4) != 0)
-                {
-                    Context.Poll(blocking: false);
-                }
-
                 if (random.Next(4) == 0)
                 {
                     UseRing(random);
                 }
-
-                if (random.Next(3) != 0)
-                {
-                    Drain(socket, sink);
-                }
-            }
-        }
-        finally
+            },
+        };
+        HostileClient.Repeat((random, when) =>
         {
-            socket.Dispose();
-        }
+            for (int i = 0; i < Queues; i++)
+            {
+                _guest.Raw(i).Clear();
+            }
 
-        TurnUntil(() => !Server.HasClient, "the session ends");
+            client.Run(ValidSession(random), random);
+            TurnUntil(() => !Server.HasClient, "the session ends");
+            served += Disk.Log.Count;
+            Disk.Log.Clear();
+            AssertServed(when);
+        });
+        TestContext.Out.WriteLine($"{Server.Errors} refusals, {served} requests served");
     }
 
     /// <summary>What a guest may do to its memory at any time, and a kick.</summary>
@@ -140,55 +98,6 @@ public partial class VhostUserHostileFuzzTests : VhostUserFixture
         _guest.Kicks[queue].Signal();
     }
 
-    /// <summary>Sends a message in one to three parts; false when the server has closed or does not listen.</summary>
-    private bool SendSome(UnixSocket socket, byte[] bytes, FileDescriptor[] fds, Random random)
-    {
-        int parts = random.Next(4) == 0 ? random.Next(1, 4) : 1;
-        for (int at = 0; at < bytes.Length;)
-        {
-            int length = Math.Min(bytes.Length - at, Math.Max(1, bytes.Length / parts));
-            int sent;
-            try
-            {
-                sent = socket.Send(bytes.AsSpan(at, length), at == 0 ? fds : []);
-            }
-            catch (PosixException e) when (e.Errno is Errno.EPIPE or Errno.ECONNRESET)
-            {
-                return false;
-            }
-
-            if (sent < 0)
-            {
-                return false;
-            }
-
-            at += sent;
-            if (at < bytes.Length)
-            {
-                Context.Poll(blocking: false);
-            }
-        }
-
-        return true;
-    }
-
-    private static void Drain(UnixSocket socket, byte[] sink)
-    {
-        List<FileDescriptor> received = [];
-        try
-        {
-            while (socket.Receive(sink, received, out _) > 0)
-            {
-            }
-        }
-        catch (PosixException e) when (e.Errno == Errno.ECONNRESET)
-        {
-            // The server closed with bytes of ours unread.
-        }
-
-        received.ForEach(f => f.Dispose());
-    }
-
     /// <summary>Nothing is left of the last session, and the next one does I/O.</summary>
     private void AssertServed(string when)
     {
@@ -208,8 +117,6 @@ public partial class VhostUserHostileFuzzTests : VhostUserFixture
     }
 
     private static ulong AnyNumber(Random random) => Awkward[random.Next(Awkward.Length)];
-
-    private static int OpenDescriptors() => Directory.GetFiles("/proc/self/fd").Length;
 }
 
 /// <summary>The same with queues on threads of their own, so that rings stop and start under requests.</summary>

@@ -98,7 +98,7 @@ internal sealed class VhostUserTestClient(UnixSocket socket, AioContext context)
     internal int RemoveMemory(VhostUserMemoryRegion region) =>
         Result(VhostUserRequest.RemMemReg, Bytes(new VhostUserSingleMemoryRegion { Region = region }));
 
-    internal bool IsClosedByServer() => Receive() == MessageReceive.Closed;
+    internal bool IsClosedByServer() => _connection.ReceiveTurning(context) == MessageReceive.Closed;
 
     public void Dispose()
     {
@@ -109,7 +109,7 @@ internal sealed class VhostUserTestClient(UnixSocket socket, AioContext context)
     /// <summary>The payload of the next answer, which must be well formed.</summary>
     private byte[] Reply(VhostUserRequest request, int? length)
     {
-        Assert.That(Receive(), Is.EqualTo(MessageReceive.Message), $"an answer to {request} was due");
+        Assert.That(_connection.ReceiveTurning(context), Is.EqualTo(MessageReceive.Message), $"an answer to {request} was due");
         VhostUserHeader header = _connection.Header;
         Assert.That(header.Request, Is.EqualTo(request));
         Assert.That((uint)header.Flags, Is.EqualTo(Version1 | (uint)VhostUserFlags.Reply));
@@ -120,21 +120,5 @@ internal sealed class VhostUserTestClient(UnixSocket socket, AioContext context)
         }
 
         return _connection.Payload.ToArray();
-    }
-
-    private MessageReceive Receive()
-    {
-        long deadline = Environment.TickCount64 + 30_000;
-        while (true)
-        {
-            MessageReceive result = _connection.Receive();
-            if (result != MessageReceive.WouldBlock)
-            {
-                return result;
-            }
-
-            Assert.That(Environment.TickCount64, Is.LessThan(deadline), "the server does not answer");
-            context.Poll(blocking: false);
-        }
     }
 }

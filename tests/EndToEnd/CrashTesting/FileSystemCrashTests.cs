@@ -44,6 +44,7 @@ public sealed class FileSystemCrashTests : EndToEndTest
         fs.Work(threads: 2, files: 2);
         fs.Close();
         string script = Space.Path("content.sh");
+        string work = Space.Folder("work");
         File.WriteAllText(script, """
             thread=0
             for safe in $VDISK_MARK; do
@@ -56,10 +57,10 @@ public sealed class FileSystemCrashTests : EndToEndTest
             """);
         CrashReport report = fs.CrashTest(
             "--mount-check", $"sh '{script}'", "--mount-options", options, "--check", $"PATH=$PATH:/usr/sbin:/sbin; {check}",
-            "--jobs", "1", "--limit", "30").Passed();
+            "--work", work, "--jobs", "1", "--limit", "30").Passed();
         Assert.That(report.States("flush"), Is.GreaterThan(5));
         Assert.That(report.States("prefix"), Is.GreaterThan(15));
         Assert.That(report.States("reorder"), Is.GreaterThan(15));
-        Assert.That(Leftovers.LoopDevices("/tmp/vdisk-crashtest"), Is.Empty);
+        Assert.That(Leftovers.LoopDevices(work), Is.Empty);
     }
 }

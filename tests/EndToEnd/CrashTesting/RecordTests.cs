@@ -158,11 +158,12 @@ public sealed class RecordTests : EndToEndTest
     public void Check_that_hangs_has_failed_and_leaves_no_process()
     {
         string copy = RecordOneWrite();
+        string endless = EndlessCommand();
         RunResult result = Space.Vdisk(
-            "crashtest", Log, "--base", copy, "--mode", "prefix", "--timeout", "1", "--minimize", "0", "--check", "sleep 1000 & sleep 1001; true {}");
+            "crashtest", Log, "--base", copy, "--mode", "prefix", "--timeout", "1", "--minimize", "0", "--check", $"{endless} & {endless}; true {{}}");
         Assert.That(result.ExitCode, Is.EqualTo(1), result.ToString());
         Assert.That(result.Output, Does.Contain("did not end in time"));
-        Assert.That(LiveProcess.WithCommandLine("sleep 1000").Concat(LiveProcess.WithCommandLine("sleep 1001")), Is.Empty);
+        Wait.For("the end of all that the check started", () => LiveProcess.WithCommandLine(endless).Count == 0);
     }
 
     [Test]
@@ -170,12 +171,13 @@ public sealed class RecordTests : EndToEndTest
     {
         string copy = RecordOneWrite();
         string work = Space.Folder("work");
-        using Tool tool = Space.StartVdisk("crashtest", Log, "--base", copy, "--work", work, "--check", "sleep 1002; true {}");
+        string endless = EndlessCommand();
+        using Tool tool = Space.StartVdisk("crashtest", Log, "--base", copy, "--work", work, "--check", $"{endless}; true {{}}");
         Wait.For("a check at work", () => Directory.EnumerateFiles(work, "output", SearchOption.AllDirectories).Any());
         tool.Signal(LiveProcess.SigInt);
         tool.WaitForExit(Tool.StandardTimeout).RefusedInOneLine(130, "interrupted");
         Assert.That(Directory.GetFileSystemEntries(work), Is.Empty);
-        Assert.That(LiveProcess.WithCommandLine("sleep 1002"), Is.Empty);
+        Wait.For("the end of the check", () => LiveProcess.WithCommandLine(endless).Count == 0);
     }
 
     [Test]
@@ -210,6 +212,13 @@ public sealed class RecordTests : EndToEndTest
         {
             Tool.Run("umount", folder).Succeeded();
         }
+    }
+
+    /// <summary>A command line that nobody else has, and that does not end.</summary>
+    private string EndlessCommand()
+    {
+        File.WriteAllText(Space.Path("endless"), "");
+        return $"tail -f {Space.Path("endless")}";
     }
 
     private string RecordOneWrite(long size = 1 << 20)

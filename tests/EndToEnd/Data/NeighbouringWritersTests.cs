@@ -23,9 +23,9 @@ public sealed class NeighbouringWritersTests : EndToEndTest
         {
             using DiskIo io = DiskIo.Open(disk.DiskFile);
             io.Write(model, 0);
-            Thread[] threads = [.. Enumerable.Range(0, Writers).Select(w => new Thread(() => WriteOwnStripes(disk.DiskFile, model, w, seed + w)))];
-            Thread whole = new(() => WriteWholeBlocks(disk.DiskFile, model, seed - 1));
-            Run([.. threads, whole]);
+            Task[] writers = [.. Enumerable.Range(0, Writers).Select(w => OnThread(() => WriteOwnStripes(disk.DiskFile, model, w, seed + w)))];
+            Task whole = OnThread(() => WriteWholeBlocks(disk.DiskFile, model, seed - 1));
+            Task.WaitAll([.. writers, whole]);
             Assert.That(io.Read(0, size), Is.EqualTo(model));
             Assert.That(disk.Stats().Front.Queues.Count(q => q.Operations.Write.Requests > 0), Is.GreaterThan(1), "queues used");
         }
@@ -55,18 +55,9 @@ public sealed class NeighbouringWritersTests : EndToEndTest
         "--ioengine=libaio", "--iodepth=16", $"--rw=write:{Stripe}", $"--bs={Stripe}", $"--offset={offset}",
         $"--size={2 * pieces * Stripe}", $"--number_ios={pieces}", $"--buffer_pattern={pattern}");
 
-    private static void Run(Thread[] threads)
-    {
-        foreach (Thread thread in threads)
-        {
-            thread.Start();
-        }
-
-        foreach (Thread thread in threads)
-        {
-            thread.Join();
-        }
-    }
+    /// <summary>A task with a thread of its own, so that a write that fails is this test's failure.</summary>
+    private static Task OnThread(Action write) =>
+        Task.Factory.StartNew(write, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
 
     /// <summary>Random parts of the stripes that belong to this writer, in the blocks that have stripes.</summary>
     private static void WriteOwnStripes(string path, byte[] model, int writer, int seed)

@@ -28,12 +28,11 @@ internal sealed class FaultyDisk : IDisposable
 
     internal string DiskFile => Disk.DiskFile;
 
-    internal RunResult Fault(string command, params string[] arguments) => _space.Vdisk(["fault", command, Disk.Directory, .. arguments]);
+    internal RunResult Fault(string command, params string[] arguments) => Disk.Fault(command, arguments);
 
     internal void Add(string rule) => Fault("add", rule).Succeeded();
 
-    internal JsonObject Rule(string name) =>
-        JsonNode.Parse(Fault("list", "--json").Succeeded().Output)!["rules"]!.AsArray().Single(r => (string?)r!["name"] == name)!.AsObject();
+    internal JsonObject Rule(string name) => Disk.FaultRule(name);
 
     /// <summary>How often a rule could have struck, and has.</summary>
     internal (long Seen, long Hits) Count(string name)

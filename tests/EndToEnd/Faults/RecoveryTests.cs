@@ -1,3 +1,6 @@
+using System.Text.Json.Nodes;
+using RingCore.Hosting;
+
 namespace EndToEnd.Faults;
 
 /// <summary>
@@ -17,9 +20,10 @@ public sealed class RecoveryTests : EndToEndTest
     public void Lost_kicks_are_repeated_and_the_data_is_right()
     {
         using AttachedDisk disk = Attach("--request-timeout", "200ms", "--queues", "2");
-        Add(disk, "on kick every 20 count 10 lose");
+        Add(disk, "lost: on kick every 20 count 10 lose");
         Fio.Run(disk.DiskFile, [.. Verify, "--iodepth=4"]);
-        Assert.That(disk.Stats().Front.Queues.Sum(q => q.KicksRepeated), Is.InRange(1, 10));
+        RequireHits(disk, "lost");
+        Assert.That(disk.Stats().Front.Queues.Sum(q => q.KicksRepeated), Is.Positive);
         RequireLogged(disk, "kicking again");
     }
 
@@ -27,9 +31,10 @@ public sealed class RecoveryTests : EndToEndTest
     public void Lost_irqs_are_found_in_the_ring_and_the_data_is_right()
     {
         using AttachedDisk disk = Attach("--request-timeout", "200ms", "--queues", "2");
-        Add(disk, "on irq every 20 count 10 lose");
+        Add(disk, "lost: on irq every 20 count 10 lose");
         Fio.Run(disk.DiskFile, [.. Verify, "--iodepth=4"]);
-        Assert.That(disk.Stats().Front.Queues.Sum(q => q.IrqsLost), Is.InRange(1, 10));
+        RequireHits(disk, "lost");
+        Assert.That(disk.Stats().Front.Queues.Sum(q => q.IrqsLost), Is.Positive);
         RequireLogged(disk, "an interrupt was lost");
         Assert.That(Space.Vdisk("stats", disk.Directory).Succeeded().Output, Does.Contain("irqs lost").And.Contain("kicks repeated"));
     }
@@ -37,9 +42,10 @@ public sealed class RecoveryTests : EndToEndTest
     [Test]
     public void Spurious_irqs_do_no_harm()
     {
-        using AttachedDisk disk = Attach("--request-timeout", "5s");
+        using AttachedDisk disk = Attach();
         Add(disk, "ghost: on irq spurious");
         Fio.Run(disk.DiskFile, [.. Verify, "--iodepth=8"]);
+        RequireHits(disk, "ghost");
         Assert.That(disk.Stats().Front.DeviceResets, Is.Zero);
     }
 
@@ -47,9 +53,10 @@ public sealed class RecoveryTests : EndToEndTest
     public void Kicks_and_irqs_that_both_get_lost_without_event_index_do_no_harm()
     {
         using AttachedDisk disk = Attach("--request-timeout", "200ms", "--without-features", "event-idx", "--queues", "1");
-        Add(disk, "on kick every 30 count 5 lose");
-        Add(disk, "on irq every 30 count 5 lose");
+        Add(disk, "kick: on kick every 30 count 5 lose");
+        Add(disk, "irq: on irq every 30 count 5 lose");
         Fio.Run(disk.DiskFile, [.. Verify, "--iodepth=4"]);
+        RequireHits(disk, "kick", "irq");
     }
 
     /// <summary>One request at a time, so that nothing puts a wrong index right again.</summary>
@@ -84,7 +91,7 @@ public sealed class RecoveryTests : EndToEndTest
             Add(disk, "on ring corrupt used-id");
             byte[] data = new byte[4096];
             Assert.That(io.TryWrite(data, 0), Is.EqualTo(-Posix.EIO));
-            Space.Vdisk("fault", "clear", disk.Directory).Succeeded();
+            disk.Fault("clear").Succeeded();
             Assert.That(io.TryWrite(data, 0), Is.EqualTo(-Posix.EIO), "for good");
         }
 
@@ -103,26 +110,27 @@ public sealed class RecoveryTests : EndToEndTest
         Assert.That(io.TryWrite(data, 1 << 20), Is.EqualTo(-Posix.EIO));
         RequireLogged(disk, "they timed out 3 times");
         Assert.That(io.TryWrite(data, 0), Is.EqualTo(data.Length), "elsewhere");
-        Space.Vdisk("fault", "clear", disk.Directory).Succeeded();
+        disk.Fault("clear").Succeeded();
         Assert.That(io.TryWrite(data, 1 << 20), Is.EqualTo(data.Length));
         Assert.That(io.Sync(), Is.Zero);
         Assert.That(io.Read(1 << 20, 4096).AsSpan().SequenceEqual(data), Is.True);
-        Assert.That(disk.Stats().Front.DeviceResets, Is.EqualTo(3));
+        Assert.That(disk.Stats().Front.DeviceResets, Is.GreaterThanOrEqualTo(3), "more if another request was late on a loaded machine");
     }
 
     [Test]
     public void Request_whose_hanging_ends_in_time_completes_without_a_reset()
     {
-        using AttachedDisk disk = Attach("--request-timeout", "10s");
+        using AttachedDisk disk = Attach();
         using DiskIo io = DiskIo.Open(disk.DiskFile);
         byte[] data = TestData.Random(4096, seed: 4);
-        Add(disk, "on write to 300ms hang");
+        Add(disk, "window: on write to 2s hang");
         Assert.That(io.TryWrite(data, 0), Is.EqualTo(data.Length));
+        RequireHits(disk, "window");
         Add(disk, "cleared: on write hang");
         using (Tool writer = StartWrite(disk, at: 4096))
         {
-            Space.Vdisk("fault", "wait", disk.Directory, "cleared").Succeeded();
-            Space.Vdisk("fault", "clear", disk.Directory).Succeeded();
+            disk.Fault("wait", "cleared").Succeeded();
+            disk.Fault("clear").Succeeded();
             writer.WaitForExit(Tool.StandardTimeout).Succeeded();
         }
 
@@ -155,9 +163,10 @@ public sealed class RecoveryTests : EndToEndTest
     public void Request_timeout_of_zero_waits_for_ever()
     {
         using AttachedDisk disk = Attach("--request-timeout", "0");
-        Add(disk, "on write to 2s hang");
+        Add(disk, "window: on write to 2s hang");
         using DiskIo io = DiskIo.Open(disk.DiskFile);
         Assert.That(io.TryWrite(new byte[4096], 0), Is.EqualTo(4096));
+        RequireHits(disk, "window");
         Assert.That(disk.Stats().Front.Queues.Sum(q => q.KicksRepeated), Is.Zero);
     }
 
@@ -165,13 +174,13 @@ public sealed class RecoveryTests : EndToEndTest
     [Test]
     public void Resets_for_one_request_do_not_disturb_the_data_of_others()
     {
-        using AttachedDisk disk = Attach("--request-timeout", "200ms", "--queues", "2");
+        using AttachedDisk disk = Attach("--request-timeout", "1s", "--queues", "2");
         Add(disk, "stuck: on write at 31M..32M hang");
         using Tool writer = StartWrite(disk, at: 31 << 20);
-        Space.Vdisk("fault", "wait", disk.Directory, "stuck").Succeeded();
-        Fio.Run(disk.DiskFile, [.. Verify, "--iodepth=16", "--time_based", "--runtime=2"]);
+        disk.Fault("wait", "stuck").Succeeded();
+        Fio.Run(disk.DiskFile, [.. Verify, "--iodepth=16", "--time_based", "--runtime=4"]);
         Assert.That(writer.WaitForExit(Tool.StandardTimeout).Error, Does.Contain("Input/output error"));
-        Assert.That(disk.Stats().Front.DeviceResets, Is.EqualTo(3));
+        Assert.That(disk.Stats().Front.DeviceResets, Is.GreaterThanOrEqualTo(3), "more if another request was late on a loaded machine");
         Assert.That(disk.Stats().Front.Queues.Sum(q => q.Errors), Is.EqualTo(1));
     }
 
@@ -179,29 +188,39 @@ public sealed class RecoveryTests : EndToEndTest
     public void Attaching_survives_lost_notifications_and_a_broken_ring_from_the_first_request_on()
     {
         string faults = Space.Path("faults.txt");
-        File.WriteAllText(faults, "on kick count 1 lose\non irq count 2 lose\non ring count 1 corrupt used-id\n");
+        File.WriteAllText(faults, "kick: on kick count 1 lose\nirq: on irq count 2 lose\nring: on ring count 1 corrupt used-id\n");
         using AttachedDisk disk = Attach("--faults", faults, "--queues", "1");
         using DiskIo io = DiskIo.Open(disk.DiskFile);
         Assert.That(io.TryWrite(new byte[4096], 0), Is.EqualTo(4096));
+        RequireHits(disk, "kick", "irq", "ring");
     }
 
+    /// <summary>The back end outlives the disk, so that it can tell whether something was lost.</summary>
     [Test]
     public void Detaching_survives_lost_notifications()
     {
         string image = Space.Image(DiskBytes);
+        string socket = Space.Path("s.sock");
         byte[] data = TestData.Random(4096, seed: 5);
-        using (AttachedDisk disk = Space.Attach(image, "--queues", "1", "--volatile-cache", "4M"))
+        using Tool backend = HandStarted.VhostUserBackend(Space, image, socket, "--volatile-cache", "4M");
+        using (AttachedDisk disk = Space.Attach($"vhost-user:{socket}", "--queues", "1"))
         {
             using (DiskIo io = DiskIo.Open(disk.DiskFile))
             {
                 Assert.That(io.TryWrite(data, 0), Is.EqualTo(data.Length));
             }
 
-            Add(disk, "on kick count 1 lose");
-            Add(disk, "on irq count 1 lose");
+            Ask(new JsonObject { ["op"] = "fault-add", ["rule"] = "on kick count 1 lose" });
+            Ask(new JsonObject { ["op"] = "fault-add", ["rule"] = "on irq count 1 lose" });
         }
 
+        JsonArray rules = Ask(new JsonObject { ["op"] = "fault-list" })["rules"]!.AsArray();
+        Assert.That(rules.Select(rule => (long)rule!["hits"]!), Is.EqualTo((long[])[1, 1]));
         Assert.That(File.ReadAllBytes(image).AsSpan(0, data.Length).SequenceEqual(data), Is.True);
+        backend.Signal(LiveProcess.SigTerm);
+        backend.WaitForExit(Tool.StandardTimeout).Succeeded();
+
+        JsonObject Ask(JsonObject request) => ControlClient.Call(Space.Path("backend.ctl"), request, Tool.StandardTimeout);
     }
 
     [Test]
@@ -210,10 +229,10 @@ public sealed class RecoveryTests : EndToEndTest
         using AttachedDisk disk = Attach();
         Add(disk, "stuck: on write hang");
         using Tool writer = StartWrite(disk, at: 0);
-        Space.Vdisk("fault", "wait", disk.Directory, "stuck").Succeeded();
+        disk.Fault("wait", "stuck").Succeeded();
         Space.Vdisk("detach", disk.Directory)
             .RefusedInOneLine(1, "in use by dd", "1 request hangs in the device", $"'vdisk fault clear {disk.Directory}'");
-        Space.Vdisk("fault", "clear", disk.Directory).Succeeded();
+        disk.Fault("clear").Succeeded();
         writer.WaitForExit(Tool.StandardTimeout).Succeeded();
     }
 
@@ -231,7 +250,7 @@ public sealed class RecoveryTests : EndToEndTest
 
         Add(disk, "stuck: on write at 1M..2M hang");
         using Tool writer = StartWrite(disk, at: 1 << 20);
-        Space.Vdisk("fault", "wait", disk.Directory, "stuck").Succeeded();
+        disk.Fault("wait", "stuck").Succeeded();
         RunResult detached = Space.Vdisk("detach", disk.Directory, "--lazy", "--timeout", "20").Succeeded();
         Assert.That(detached.Error, Does.Contain("1 request hangs in the device and will be given up"));
         Assert.That(writer.WaitForExit(Tool.StandardTimeout).ExitCode, Is.Not.Zero);
@@ -247,7 +266,11 @@ public sealed class RecoveryTests : EndToEndTest
 
     private AttachedDisk Attach(params string[] options) => Space.Attach(Space.Image(DiskBytes), options);
 
-    private void Add(AttachedDisk disk, string rule) => Space.Vdisk("fault", "add", disk.Directory, rule).Succeeded();
+    private static void Add(AttachedDisk disk, string rule) => disk.Fault("add", rule).Succeeded();
+
+    /// <summary>Each of these rules has struck: without its fault a test of the recovery shows nothing.</summary>
+    private static void RequireHits(AttachedDisk disk, params string[] rules) =>
+        Assert.That(rules.Select(rule => (long)disk.FaultRule(rule)["hits"]!), Is.All.Positive, string.Join(", ", rules));
 
     /// <summary>The answer to a request may overtake the line about it.</summary>
     private static void RequireLogged(AttachedDisk disk, string text) =>

@@ -72,6 +72,10 @@ internal sealed class VirtualMachine : IDisposable
 
     public void Dispose() => _qemu.Dispose();
 
+    /// <summary>Copies kernel and initrd, with their dates: scripts/guest takes them for its own.</summary>
+    public static void CopySystem(string folder) =>
+        Tool.Run("cp", ["--preserve=timestamps", .. Directory.GetFiles(PrepareSystem()), folder]).Succeeded();
+
     /// <summary>Kernel and initrd, made once for all tests.</summary>
     private static string PrepareSystem()
     {

@@ -43,6 +43,13 @@ public sealed class AttachedDisk : IDisposable
     /// <summary>The counters of both processes.</summary>
     public DiskStats Stats() => DiskStats.Parse(_space.Vdisk("stats", Directory, "--json").Succeeded().Output);
 
+    /// <summary>Runs <c>vdisk fault COMMAND</c> on it.</summary>
+    public RunResult Fault(string command, params string[] arguments) => _space.Vdisk(["fault", command, Directory, .. arguments]);
+
+    /// <summary>What <c>vdisk fault list --json</c> says of a rule.</summary>
+    public JsonObject FaultRule(string name) =>
+        JsonNode.Parse(Fault("list", "--json").Succeeded().Output)!["rules"]!.AsArray().Single(r => (string?)r!["name"] == name)!.AsObject();
+
     /// <summary>Detaches, which must succeed.</summary>
     public void Detach()
     {

@@ -4,11 +4,11 @@ namespace EndToEnd.Harness;
 
 /// <summary>
 /// A test on real mounts: gives it a space, and afterwards demands that nothing is left of it. A test that hangs in a
-/// system call on a mount is freed by killing the processes that serve it.
+/// system call on a mount is freed by killing the processes that serve it, once no bound of its own can be still to come.
 /// </summary>
 public abstract class EndToEndTest
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(3);
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(10);
     private Timer? _watchdog;
     private TestSpace? _space;
 

@@ -37,8 +37,6 @@ public sealed class FioReport
         _job = JsonNode.Parse(json)!["jobs"]![0]!;
     }
 
-    public int Error => (int)_job["error"]!;
-
     public long Reads => Count("read", "total_ios");
 
     public long Writes => Count("write", "total_ios");

@@ -1,26 +1,21 @@
-using System.Diagnostics;
-
 namespace EndToEnd.Robustness;
 
 /// <summary>One half is killed while requests are in flight.</summary>
 public sealed class KilledProcessTests : EndToEndTest
 {
-    private static readonly TimeSpan OneSecond = TimeSpan.FromSeconds(1);
-
+    /// <summary>No request times out here: what ends them is that the connection has.</summary>
     [Test, Repeat(3)]
-    public void Killed_backend_means_errors_within_a_second_and_a_clean_detach()
+    public void Killed_backend_means_errors_and_a_clean_detach()
     {
-        using AttachedDisk disk = Space.Attach(Space.Image(64 << 20));
+        using AttachedDisk disk = Space.Attach(Space.Image(64 << 20), "--request-timeout", "0");
         using Tool fio = Fio.Start(
             disk.DiskFile, "--ioengine=libaio", "--direct=1", "--rw=randrw", "--bs=4k", "--iodepth=32", "--offset=16m", "--size=32m",
             "--time_based", "--runtime=60");
         using BusyWriters writers = new(disk.DiskFile);
         Wait.For("fio at work", () => disk.Stats().FrontTotal.Read.Requests > 1000);
 
-        long killed = Stopwatch.GetTimestamp();
         LiveProcess.Signal(disk.BackendPid, LiveProcess.SigKill);
-        Assert.That(writers.WaitForErrors(OneSecond), Is.True, "pending requests hang");
-        Assert.That(Stopwatch.GetElapsedTime(killed), Is.LessThan(OneSecond));
+        Assert.That(writers.WaitForErrors(Tool.StandardTimeout), Is.True, "pending requests hang");
         Assert.That(writers.Errors, Is.All.EqualTo(Posix.EIO));
         RunResult ended = fio.WaitForExit(Tool.StandardTimeout);
         Assert.That(ended.ExitCode, Is.Not.Zero);
@@ -28,11 +23,9 @@ public sealed class KilledProcessTests : EndToEndTest
 
         using (DiskIo io = DiskIo.Open(disk.DiskFile))
         {
-            long later = Stopwatch.GetTimestamp();
             Assert.That(io.TryRead(new byte[512], 0), Is.EqualTo(-Posix.EIO));
             Assert.That(io.TryWrite(new byte[512], 0), Is.EqualTo(-Posix.EIO));
             Assert.That(io.Sync(), Is.EqualTo(Posix.EIO));
-            Assert.That(Stopwatch.GetElapsedTime(later), Is.LessThan(OneSecond));
         }
 
         Assert.That((string?)Space.List().Single()["state"], Is.EqualTo("backend dead"));

@@ -455,21 +455,7 @@ public sealed class FdHandlerTests(FdMonitorKind monitor) : AioFixture(monitor)
         for (int i = 1; i <= 3; i++)
         {
             notifier.Signal();
-            Exception? failure = null;
-            Thread thread = new(() =>
-            {
-                try
-                {
-                    PollUntil(context, () => calls == i);
-                }
-                catch (Exception e)
-                {
-                    failure = e;
-                }
-            });
-            thread.Start();
-            thread.Join();
-            Assert.That(failure, Is.Null);
+            OwnThread.Run(() => PollUntil(context, () => calls == i));
         }
     }
 }

@@ -13,14 +13,12 @@ public sealed class TaskCpuTests
         foreach (int cpu in ThreadScheduling.GetAffinity())
         {
             int found = -1;
-            Thread thread = new(() =>
+            OwnThread.Run(() =>
             {
                 Assert.That(ThreadScheduling.TrySetAffinity([cpu]), Is.Zero);
                 Thread.Yield();
                 found = reader.Of((uint)ThreadScheduling.CurrentThreadId);
             });
-            thread.Start();
-            thread.Join();
             Assert.That(found, Is.EqualTo(cpu));
         }
     }
