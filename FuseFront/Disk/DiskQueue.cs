@@ -20,6 +20,7 @@ internal sealed unsafe partial class DiskQueue : IBlkCompletion, IFuseDataHandle
     private readonly int _index;
     private readonly RangeGate _gate;
     private readonly SlotOperation[] _slots;
+    private bool _refusesWaiters;
     private BlkQueue? _driver;
     private FuseChannel? _channel;
 
@@ -183,11 +184,18 @@ internal sealed unsafe partial class DiskQueue : IBlkCompletion, IFuseDataHandle
         return true;
     }
 
+    /// <summary>The disk is closed over what it gave up: nothing goes to the device any more that has only waited at the gate.</summary>
+    public void RefuseWaiters() => _refusesWaiters = true;
+
     /// <summary>The gate has let a waiting operation in.</summary>
     public void Granted(int slot)
     {
         ref SlotOperation op = ref _slots[slot];
-        if (op.HoldsShared)
+        if (_refusesWaiters)
+        {
+            Finish(slot, ref op, Errno.EIO);
+        }
+        else if (op.HoldsShared)
         {
             TransferWhole(slot, op, isWrite: true);
         }
