@@ -1,3 +1,4 @@
+using System.Numerics;
 using FuseFront.Driver;
 using FuseFront.Fuse;
 using RingCore.Aio;
@@ -18,14 +19,28 @@ public sealed partial class VirtualDisk
             throw new ProtocolException($"the device claims a capacity of {config.Capacity} sectors");
         }
 
+        uint block = features.HasFlag(VirtioFeatures.BlkBlockSize) ? config.BlockSize : BlkConfig.SectorSize;
+        if (!BitOperations.IsPow2(block) || block < BlkConfig.SectorSize)
+        {
+            throw new ProtocolException($"the device claims logical blocks of {block} bytes");
+        }
+
+        if (block > QueueMemory.MaxBlockSize)
+        {
+            throw new ProtocolException($"the device's logical blocks of {block} bytes are too large; have it offer {QueueMemory.MaxBlockSize} or less");
+        }
+
+        // What does not fill a block at the end cannot be had; and a range that is cut at the device's limit ends with a block.
+        uint sectors = block / BlkConfig.SectorSize;
+        uint Whole(uint count) => count - (count % sectors);
         return new DiskGeometry
         {
-            Length = (long)config.Capacity * BlkConfig.SectorSize,
+            Length = (long)(config.Capacity - (config.Capacity % sectors)) * BlkConfig.SectorSize,
             IsReadOnly = features.HasFlag(VirtioFeatures.BlkReadOnly),
             CanFlush = features.HasFlag(VirtioFeatures.BlkFlush),
-            MaxDiscardSectors = features.HasFlag(VirtioFeatures.BlkDiscard) ? config.MaxDiscardSectors : 0,
-            MaxWriteZeroesSectors = features.HasFlag(VirtioFeatures.BlkWriteZeroes) ? config.MaxWriteZeroesSectors : 0,
-            BlockSize = features.HasFlag(VirtioFeatures.BlkBlockSize) ? config.BlockSize : BlkConfig.SectorSize,
+            MaxDiscardSectors = features.HasFlag(VirtioFeatures.BlkDiscard) ? Whole(config.MaxDiscardSectors) : 0,
+            MaxWriteZeroesSectors = features.HasFlag(VirtioFeatures.BlkWriteZeroes) ? Whole(config.MaxWriteZeroesSectors) : 0,
+            BlockSize = block,
         };
     }
 
@@ -59,6 +74,7 @@ public sealed partial class VirtualDisk
         FuseMountOptions mount = options.Mount with
         {
             ReadOnly = Geometry.IsReadOnly,
+            MaxTransfer = Math.Min(options.Mount.MaxTransfer, _driver.Limits.MaxTransfer),
             Transport = fuse == FuseTransport.Uring ? options.Mount.Transport : fuse,
             Channels = _queues.Length,
         };

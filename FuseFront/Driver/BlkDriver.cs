@@ -51,6 +51,7 @@ public sealed unsafe partial class BlkDriver : IDisposable
         Config = transport.ReadConfig();
         QueueCount = Math.Min(options.Queues, DeviceQueues());
         QueueSize = AgreeOnQueueSize(options.QueueSize);
+        Limits = TransferLimits.Of(Features, Config, QueueSize);
         SlotCount = Math.Min(options.MaxSlots, BlkQueue.MaxSlots(QueueSize, Features));
         _queueMemory = new QueueMemory[QueueCount];
         _queues = new BlkQueue?[QueueCount];
@@ -85,6 +86,9 @@ public sealed unsafe partial class BlkDriver : IDisposable
 
     public ushort QueueSize { get; }
 
+    /// <summary>What one request may carry.</summary>
+    public TransferLimits Limits { get; }
+
     /// <summary>Slots of each queue.</summary>
     public int SlotCount { get; }
 
@@ -102,7 +106,7 @@ public sealed unsafe partial class BlkDriver : IDisposable
 
     /// <summary>Creates the driver's side of a queue; once for each.</summary>
     public BlkQueue CreateQueue(int index, IBlkCompletion completion) =>
-        _queues[index] = new(_memory, _queueMemory[index], QueueSize, Features, _transport.Doorbell(index), completion);
+        _queues[index] = new(_memory, _queueMemory[index], QueueSize, Features, Limits, _transport.Doorbell(index), completion);
 
     /// <summary>Asks the device for its serial; see <see cref="RunAlone"/>. Empty when it has none to give: a disk serves without.</summary>
     public string ReadSerial(BlkQueue queue, int index)

@@ -38,7 +38,14 @@ internal sealed unsafe class MountedDevice : IDisposable
         {
             driver.Dispose();
             _main.Dispose();
-            Directory.Delete(Root); // which shows that nothing is mounted there
+            bool isMounted = MountTable.Read().At(Root) != null;
+            if (isMounted)
+            {
+                MountPoint.Unmount(Root, lazy: true); // nobody serves it: looking into it would wait for ever
+            }
+
+            Directory.Delete(Root);
+            Assert.That(isMounted, Is.False, "a start that failed has left its mount");
             throw;
         }
     }

@@ -9,15 +9,75 @@ using RingCore.Virtio;
 
 namespace FuseFront.Tests.Disk;
 
-/// <summary>A whole disk on a device that a test has in hand: its start that fails, its end.</summary>
+/// <summary>A whole disk on a device that a test has in hand: its limits, its start that fails, its end.</summary>
 public sealed class VirtualDiskTests
 {
+    private const VirtioFeatures Zeroing = VirtioFeatures.BlkDiscard | VirtioFeatures.BlkWriteZeroes;
+    private const VirtioFeatures Limits = VirtioFeatures.BlkSizeMax | VirtioFeatures.BlkSegMax | VirtioFeatures.BlkBlockSize;
+
     [SetUp]
     public void Require()
     {
         Assume.That(File.Exists("/dev/fuse"), "needs /dev/fuse");
         Assume.That(UserIds.IsRoot, "needs root");
     }
+
+    [TestCase(512u, 0u)]
+    [TestCase(4096u, 0u)]
+    [TestCase(1024u, 4096u)]
+    [TestCase(512u, 1u << 17)]
+    [TestCase(4096u, 1u << 17)]
+    public void Any_offset_and_length_is_served_within_the_devices_limits(uint blockSize, uint sizeMax)
+    {
+        using MountedDevice rig = new(prepare: device =>
+        {
+            device.Capacity = 8193; // not whole blocks
+            device.OfferedFeatures |= Limits | Zeroing;
+            device.Config = new BlkConfig
+            {
+                BlockSize = blockSize, SizeMax = sizeMax, SegMax = 10, MaxDiscardSectors = 33, MaxWriteZeroesSectors = 33,
+            };
+        });
+        new Random(7).NextBytes(rig.Content);
+        byte[] expected = [.. rig.Content];
+        long length = new FileInfo(rig.DiskPath).Length;
+        Assert.That(length, Is.EqualTo(expected.Length - (expected.Length % blockSize)));
+        string source = Path.GetTempFileName();
+        try
+        {
+            foreach ((int at, int size) in (ReadOnlySpan<(int, int)>)[(512, 512), (1 << 20, 1 << 20), (3_000_333, 1_048_576), (4095, 2), (5000, 300_000)])
+            {
+                byte[] data = new byte[size];
+                new Random(at).NextBytes(data);
+                data.CopyTo(expected, at);
+                File.WriteAllBytes(source, data);
+                Tool.Succeed("dd", $"if={source}", $"of={rig.DiskPath}", $"bs={size}", $"seek={at}", "oflag=seek_bytes", "conv=notrunc", "status=none");
+            }
+
+            Tool.Succeed("fallocate", "--punch-hole", "--offset", "1000", "--length", "70000", rig.DiskPath);
+            Tool.Succeed("fallocate", "--zero-range", "--offset", "2000001", "--length", "4097", rig.DiskPath);
+            expected.AsSpan(1000, 70_000).Clear();
+            expected.AsSpan(2_000_001, 4097).Clear();
+            Assert.That(rig.Content.AsSpan().CommonPrefixLength(expected), Is.EqualTo(expected.Length), "what the device has");
+            Tool.Succeed("dd", $"if={rig.DiskPath}", $"of={source}", "bs=999999", "status=none");
+            Assert.That(File.ReadAllBytes(source).AsSpan().CommonPrefixLength(expected), Is.EqualTo(length), "what is read");
+        }
+        finally
+        {
+            File.Delete(source);
+        }
+    }
+
+    [TestCase(8192u, "too large")]
+    [TestCase(1000u, "1000 bytes")]
+    [TestCase(0u, "0 bytes")]
+    public void Blocks_that_cannot_be_served_are_refused(uint blockSize, string words) => Assert.That(
+        () => new MountedDevice(prepare: device =>
+        {
+            device.OfferedFeatures |= Limits;
+            device.Config = device.Config with { BlockSize = blockSize };
+        }),
+        Throws.InstanceOf<ProtocolException>().With.Message.Contains(words));
 
     [Test]
     public void Start_that_fails_leaves_no_mount_behind()
