@@ -26,14 +26,7 @@ internal sealed class FrontProgram : IDisposable
     {
         _settings = settings;
         _main = main;
-        IDriverTransport transport = Connect(settings);
-        BlkDriver driver = new(transport, new BlkDriverOptions
-        {
-            Queues = settings.Queues,
-            QueueSize = (ushort)settings.QueueSize,
-            MaxSlots = MaxSlots(settings),
-        });
-        _disk = new VirtualDisk(transport, driver, DiskOptionsOf(settings), main);
+        _disk = Open(settings, main);
         _report = new FrontReport(_disk, settings.Directory);
     }
 
@@ -61,6 +54,28 @@ internal sealed class FrontProgram : IDisposable
     }
 
     public void Dispose() => _disk.Dispose();
+
+    private static VirtualDisk Open(FrontSettings settings, AioContext main)
+    {
+        IDriverTransport transport = Connect(settings);
+        BlkDriver? driver = null;
+        try
+        {
+            driver = new BlkDriver(transport, new BlkDriverOptions
+            {
+                Queues = settings.Queues,
+                QueueSize = (ushort)settings.QueueSize,
+                MaxSlots = MaxSlots(settings),
+            });
+            return new VirtualDisk(transport, driver, DiskOptionsOf(settings), main);
+        }
+        catch
+        {
+            IDisposable opened = driver is null ? transport : driver; // the driver owns its transport
+            opened.Dispose();
+            throw;
+        }
+    }
 
     private static IDriverTransport Connect(FrontSettings settings)
     {
@@ -126,6 +141,7 @@ internal sealed class FrontProgram : IDisposable
         Readiness.Announce(_settings.Detached, _settings.LogFile);
         _main.Run();
         _disk.Stop();
+        _disk.Ended.GetAwaiter().GetResult(); // has ended by now; fails if /dev/fuse did
         Log.Info("ended");
     }
 

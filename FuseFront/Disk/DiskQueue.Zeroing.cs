@@ -26,11 +26,11 @@ internal sealed unsafe partial class DiskQueue
             return;
         }
 
-        // Several requests one after another: nobody may write between them where a sector is put together.
+        // Several requests one after another: nobody may write between them where a block is put together.
         EnterExclusive(slot, ref op);
     }
 
-    /// <summary>The next piece: a ragged end is merged like an unaligned write of zeros, whole sectors go as ranges.</summary>
+    /// <summary>The next piece: a ragged end is merged like an unaligned write of zeros, whole blocks go as ranges.</summary>
     private void ZeroNext(int slot, ref SlotOperation op)
     {
         long at = op.Offset + op.Done;
@@ -41,17 +41,17 @@ internal sealed unsafe partial class DiskQueue
             return;
         }
 
-        if (!IsAligned(at) || left < SectorSize)
+        if (!IsAligned(at) || left < _blockSize)
         {
-            op.Piece = Math.Min(left, SectorDown(at) + SectorSize - at);
-            new Span<byte>(Driver.Payload(slot), (int)op.Piece).Clear(); // Less than a sector.
+            op.Piece = Math.Min(left, BlockDown(at) + _blockSize - at);
+            new Span<byte>(Driver.Payload(slot), (int)op.Piece).Clear(); // Less than a block.
             FetchEnds(slot, ref op);
             return;
         }
 
         bool discard = op.Kind == SlotKind.PunchHole && _disk.MaxDiscardSectors > 0;
         uint most = discard ? Math.Min(_disk.MaxDiscardSectors, _disk.MaxWriteZeroesSectors) : _disk.MaxWriteZeroesSectors;
-        op.Piece = Math.Min(SectorDown(left), most * (long)SectorSize);
+        op.Piece = Math.Min(BlockDown(left), most * (long)SectorSize); // Whole blocks: see DiskGeometry.
         if (discard)
         {
             op.Step = SlotStep.Discard;

@@ -8,24 +8,28 @@ namespace FuseFront.Disk;
 
 /// <summary>
 /// Turns file operations on the disk into virtio-blk requests, for one queue: any byte offset and length becomes whole
-/// sectors. An operation stays in its slot from the first request to the answer. Queue's thread, but for
+/// logical blocks. An operation stays in its slot from the first request to the answer. Queue's thread, but for
 /// <see cref="Statistics"/>.
 /// </summary>
 internal sealed unsafe partial class DiskQueue : IBlkCompletion, IFuseDataHandler
 {
     private const int SectorSize = BlkConfig.SectorSize;
-    private const long SectorMask = SectorSize - 1;
 
     private readonly DiskGeometry _disk;
+    private readonly int _blockSize; // the device takes nothing smaller
+    private readonly long _blockMask;
     private readonly int _index;
     private readonly RangeGate _gate;
     private readonly SlotOperation[] _slots;
+    private bool _refusesWaiters;
     private BlkQueue? _driver;
     private FuseChannel? _channel;
 
     public DiskQueue(DiskGeometry disk, int index, int slots, RangeGate gate)
     {
         _disk = disk;
+        _blockSize = (int)disk.BlockSize;
+        _blockMask = _blockSize - 1;
         _index = index;
         _gate = gate;
         _slots = new SlotOperation[slots];
@@ -183,11 +187,18 @@ internal sealed unsafe partial class DiskQueue : IBlkCompletion, IFuseDataHandle
         return true;
     }
 
+    /// <summary>The disk is closed over what it gave up: nothing goes to the device any more that has only waited at the gate.</summary>
+    public void RefuseWaiters() => _refusesWaiters = true;
+
     /// <summary>The gate has let a waiting operation in.</summary>
     public void Granted(int slot)
     {
         ref SlotOperation op = ref _slots[slot];
-        if (op.HoldsShared)
+        if (_refusesWaiters)
+        {
+            Finish(slot, ref op, Errno.EIO);
+        }
+        else if (op.HoldsShared)
         {
             TransferWhole(slot, op, isWrite: true);
         }
@@ -216,10 +227,10 @@ internal sealed unsafe partial class DiskQueue : IBlkCompletion, IFuseDataHandle
 
         switch (op.Step)
         {
-            case SlotStep.ReadFirstSector:
-                AfterFirstSector(slot, ref op);
+            case SlotStep.ReadFirstBlock:
+                AfterFirstBlock(slot, ref op);
                 break;
-            case SlotStep.ReadLastSector:
+            case SlotStep.ReadLastBlock:
                 WriteMerged(slot, ref op);
                 break;
             case SlotStep.WriteMerged when op.Kind != SlotKind.Write:
@@ -240,11 +251,11 @@ internal sealed unsafe partial class DiskQueue : IBlkCompletion, IFuseDataHandle
         }
     }
 
-    private static bool IsAligned(long offset) => (offset & SectorMask) == 0;
+    private bool IsAligned(long offset) => (offset & _blockMask) == 0;
 
-    private static long SectorDown(long offset) => offset & ~SectorMask;
+    private long BlockDown(long offset) => offset & ~_blockMask;
 
-    private static long SectorUp(long offset) => (offset + SectorMask) & ~SectorMask;
+    private long BlockUp(long offset) => (offset + _blockMask) & ~_blockMask;
 
     private long Clip(long offset, long size) => offset >= _disk.Length ? 0 : Math.Min(size, _disk.Length - offset);
 
@@ -256,14 +267,14 @@ internal sealed unsafe partial class DiskQueue : IBlkCompletion, IFuseDataHandle
     }
 
     /// <summary>
-    /// Moves the sectors that cover the operation. The payload's first byte is the operation's: what precedes it in its
-    /// sector lies in the room before the payload, so nothing is copied whatever the offset.
+    /// Moves the blocks that cover the operation. The payload's first byte is the operation's: what precedes it in its
+    /// block lies in the room before the payload, so nothing is copied whatever the offset.
     /// </summary>
     private void TransferWhole(int slot, in SlotOperation op, bool isWrite)
     {
-        long start = SectorDown(op.Offset);
-        byte* data = Driver.Payload(slot) - (op.Offset - start); // Less than a sector before the payload: inside the slot.
-        uint length = (uint)(SectorUp(op.End) - start);
+        long start = BlockDown(op.Offset);
+        byte* data = Driver.Payload(slot) - (op.Offset - start); // Less than a block before the payload: inside the slot.
+        uint length = (uint)(BlockUp(op.End) - start);
         if (isWrite)
         {
             Driver.Write(slot, start / SectorSize, data, length);
@@ -277,8 +288,8 @@ internal sealed unsafe partial class DiskQueue : IBlkCompletion, IFuseDataHandle
     private void EnterExclusive(int slot, ref SlotOperation op)
     {
         op.HoldsExclusive = true;
-        op.Step = SlotStep.ReadFirstSector;
-        if (_gate.TryEnterExclusive(_index, slot, SectorDown(op.Offset), SectorUp(op.End)))
+        op.Step = SlotStep.ReadFirstBlock;
+        if (_gate.TryEnterExclusive(_index, slot, BlockDown(op.Offset), BlockUp(op.End)))
         {
             StartExclusive(slot, ref op);
         }
@@ -305,49 +316,49 @@ internal sealed unsafe partial class DiskQueue : IBlkCompletion, IFuseDataHandle
         (long start, long end) = PieceOf(op);
         if (!IsAligned(start))
         {
-            op.Step = SlotStep.ReadFirstSector;
-            Driver.Read(slot, SectorDown(start) / SectorSize, Driver.FirstSector(slot), SectorSize);
+            op.Step = SlotStep.ReadFirstBlock;
+            Driver.Read(slot, BlockDown(start) / SectorSize, Driver.FirstBlock(slot), (uint)_blockSize);
         }
         else
         {
-            op.Step = SlotStep.ReadLastSector;
-            Driver.Read(slot, SectorDown(end) / SectorSize, Driver.LastSector(slot), SectorSize);
+            op.Step = SlotStep.ReadLastBlock;
+            Driver.Read(slot, BlockDown(end) / SectorSize, Driver.LastBlock(slot), (uint)_blockSize);
         }
     }
 
-    private void AfterFirstSector(int slot, ref SlotOperation op)
+    private void AfterFirstBlock(int slot, ref SlotOperation op)
     {
         (long start, long end) = PieceOf(op);
         if (IsAligned(end))
         {
             WriteMerged(slot, ref op);
         }
-        else if (SectorDown(end) == SectorDown(start))
+        else if (BlockDown(end) == BlockDown(start))
         {
-            new ReadOnlySpan<byte>(Driver.FirstSector(slot), SectorSize).CopyTo(new Span<byte>(Driver.LastSector(slot), SectorSize));
+            new ReadOnlySpan<byte>(Driver.FirstBlock(slot), _blockSize).CopyTo(new Span<byte>(Driver.LastBlock(slot), _blockSize));
             WriteMerged(slot, ref op);
         }
         else
         {
-            op.Step = SlotStep.ReadLastSector;
-            Driver.Read(slot, SectorDown(end) / SectorSize, Driver.LastSector(slot), SectorSize);
+            op.Step = SlotStep.ReadLastBlock;
+            Driver.Read(slot, BlockDown(end) / SectorSize, Driver.LastBlock(slot), (uint)_blockSize);
         }
     }
 
-    /// <summary>Completes the first and the last sector around the payload with what the disk holds, and writes the whole.</summary>
+    /// <summary>Completes the first and the last block around the payload with what the disk holds, and writes the whole.</summary>
     private void WriteMerged(int slot, ref SlotOperation op)
     {
         (long start, long end) = PieceOf(op);
         byte* payload = Driver.Payload(slot);
-        int before = (int)(start - SectorDown(start));
-        int after = (int)(SectorUp(end) - end);
+        int before = (int)(start - BlockDown(start));
+        int after = (int)(BlockUp(end) - end);
 
-        // Both ends are less than a sector, and the slot has a sector's room on both sides of MaxTransfer bytes.
-        new ReadOnlySpan<byte>(Driver.FirstSector(slot), before).CopyTo(new Span<byte>(payload - before, before));
-        new ReadOnlySpan<byte>(Driver.LastSector(slot) + SectorSize - after, after)
+        // Both ends are less than a block, and the slot has a block's room on both sides of MaxTransfer bytes.
+        new ReadOnlySpan<byte>(Driver.FirstBlock(slot), before).CopyTo(new Span<byte>(payload - before, before));
+        new ReadOnlySpan<byte>(Driver.LastBlock(slot) + _blockSize - after, after)
             .CopyTo(new Span<byte>(payload + op.Piece, after));
         op.Step = SlotStep.WriteMerged;
-        Driver.Write(slot, SectorDown(start) / SectorSize, payload - before, (uint)(SectorUp(end) - SectorDown(start)));
+        Driver.Write(slot, BlockDown(start) / SectorSize, payload - before, (uint)(BlockUp(end) - BlockDown(start)));
     }
 
     private void Finish(int slot, ref SlotOperation op, int errno)

@@ -29,5 +29,9 @@ internal sealed class DiskStatistics
         Latency.Record(ticks * (1_000_000_000 / Stopwatch.Frequency));
     }
 
+    /// <summary>The application has changed something, or tried to.</summary>
+    public bool HasChanges =>
+        Of(SlotKind.Write).Operations + Of(SlotKind.PunchHole).Operations + Of(SlotKind.ZeroRange).Operations > 0;
+
     public (long Operations, long Bytes) Of(SlotKind kind) => (_operations[(int)kind], _bytes[(int)kind]);
 }

@@ -58,6 +58,9 @@ internal sealed partial class FrontQueue
     /// <summary>Receives no more.</summary>
     public void StopReceiving() => Channel?.Stop();
 
+    /// <summary>From now on an operation that has waited at the range gate ends with EIO when it is let in.</summary>
+    public void RefuseWaiters() => Context.Invoke(Disk.RefuseWaiters);
+
     /// <summary>Requests in flight.</summary>
     public int InFlight
     {

@@ -31,6 +31,7 @@ internal sealed partial class FrontQueue : IDisposable
     private readonly int[] _granted; // slots; under its own lock, filled by whichever thread makes room
     private readonly int[] _grantedNow; // the queue's thread only
     private int _grantedCount;
+    private bool _isDisposed;
 
     /// <param name="trouble">Hears when the device must be reset.</param>
     public FrontQueue(
@@ -111,9 +112,15 @@ internal sealed partial class FrontQueue : IDisposable
         _grantedBh.Schedule();
     }
 
-    /// <summary>Unhooks the irq and ends the thread.</summary>
+    /// <summary>Unhooks the irq and ends the thread. Idempotent.</summary>
     public void Dispose()
     {
+        if (_isDisposed)
+        {
+            return;
+        }
+
+        _isDisposed = true;
         Context.Invoke(() =>
         {
             Context.SetEventNotifier(_irq, null);

@@ -26,7 +26,8 @@ internal sealed class QueuePlacement : IDisposable
     private const int LongestFreedomMs = 8000;
     private static readonly Logger Log = LogManager.GetCurrentClassLogger();
     private static readonly long TicksPerMs = Stopwatch.Frequency / 1000;
-    private readonly RunDelayMeter _delay = new();
+    private readonly RunDelayMeter? _meter;
+    private readonly Func<long> _meanDelayNs;
     private readonly int[] _allowed;
     private readonly Action<int?> _placeDevice;
     private readonly Action<bool> _lookBeforeSleep;
@@ -53,9 +54,13 @@ internal sealed class QueuePlacement : IDisposable
     /// <param name="othersTotal">Requests that the disk's other queues have answered so far.</param>
     /// <param name="placeDevice">Hints to the device on which CPU to serve the queue; null: anywhere.</param>
     /// <param name="lookBeforeSleep">Has the queue's thread look for work for some microseconds before it sleeps, or no longer.</param>
+    /// <param name="meanDelayNs">As <see cref="RunDelayMeter.MeanDelayNs"/>; null: the calling thread's.</param>
     public QueuePlacement(
-        int index, Func<int> submitterCpu, Func<long> othersTotal, Action<int?> placeDevice, Action<bool> lookBeforeSleep)
+        int index, Func<int> submitterCpu, Func<long> othersTotal, Action<int?> placeDevice, Action<bool> lookBeforeSleep,
+        Func<long>? meanDelayNs = null)
     {
+        _meter = meanDelayNs is null ? new RunDelayMeter() : null;
+        _meanDelayNs = meanDelayNs ?? _meter!.MeanDelayNs;
         _index = index;
         _submitterCpu = submitterCpu;
         _othersTotal = othersTotal;
@@ -120,7 +125,7 @@ internal sealed class QueuePlacement : IDisposable
         }
     }
 
-    public void Dispose() => _delay.Dispose();
+    public void Dispose() => _meter?.Dispose();
 
     private void Confirm(Placement decision, int cpu, long now)
     {
@@ -146,7 +151,7 @@ internal sealed class QueuePlacement : IDisposable
         }
 
         _nextGuard = now + (GuardMs * TicksPerMs);
-        if (_delay.MeanDelayNs() < MaxDelayNs)
+        if (_meanDelayNs() < MaxDelayNs)
         {
             _freedomMs = Math.Max(FirstFreedomMs, _freedomMs / 2);
             return false;
@@ -184,7 +189,7 @@ internal sealed class QueuePlacement : IDisposable
         Current = placement;
         Cpu = cpu;
         Moves++;
-        _ = _delay.MeanDelayNs(); // What was before the move does not count.
+        _ = _meanDelayNs(); // What was before the move does not count.
         _nextGuard = now + (GuardMs * TicksPerMs);
     }
 }

@@ -10,9 +10,9 @@ internal enum SlotStep
     Write,
     Flush,
 
-    /// <summary>An unaligned write or zeroing: fetch the sectors at its ends, then write the whole.</summary>
-    ReadFirstSector,
-    ReadLastSector,
+    /// <summary>An unaligned write or zeroing: fetch the blocks at its ends, then write the whole.</summary>
+    ReadFirstBlock,
+    ReadLastBlock,
     WriteMerged,
 
     /// <summary>Ranges to discard and to zero, piece by piece.</summary>

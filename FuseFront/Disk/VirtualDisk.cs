@@ -26,7 +26,8 @@ public sealed record VirtualDiskOptions
 
 /// <summary>
 /// The whole front: a virtio-blk device on one side, a mount with the file <c>disk</c> on the other, and a
-/// <see cref="FrontQueue"/> for each virtqueue between them. The main loop's thread. <c>.Draining</c> has its end.
+/// <see cref="FrontQueue"/> for each virtqueue between them. The main loop's thread. <c>.Starting</c> has how it comes to be,
+/// <c>.Stopping</c> its end.
 /// </summary>
 public sealed partial class VirtualDisk : IDisposable
 {
@@ -44,8 +45,10 @@ public sealed partial class VirtualDisk : IDisposable
     private string? _failure;
     private bool _isStopped;
 
-    /// <summary>Brings the device into service and mounts. On return the file is usable.</summary>
-    /// <param name="transport">How the device is reached; stays the caller's until the constructor returns.</param>
+    /// <summary>Mounts a device that is in service. On return the file is usable.</summary>
+    /// <param name="transport">How the device is reached.</param>
+    /// <param name="driver">The device, with its transport the disk's own once the constructor has returned; the caller's if it throws.</param>
+    /// <exception cref="IOException">One line that says why; nothing is mounted then.</exception>
     public VirtualDisk(IDriverTransport transport, BlkDriver driver, VirtualDiskOptions options, AioContext mainContext)
     {
         _transport = transport;
@@ -55,36 +58,19 @@ public sealed partial class VirtualDisk : IDisposable
         _recovery = new DeviceRecovery(driver, mainContext, Fail);
         _hints = new PlacementHints(transport, driver.QueueCount);
         _recovery.Recovered += _hints.SendAgain;
-        RangeGate gate = new(driver.QueueCount, driver.SlotCount);
         _queues = new FrontQueue[driver.QueueCount];
         FuseTransport fuse = FuseUringSupport.Choose(options.Mount.Transport, driver.QueueCount, driver.SlotCount);
-        for (int i = 0; i < _queues.Length; i++)
+        try
         {
-            AioContextOptions context = new()
-            {
-                Name = $"front-{i}",
-                PollMaxNs = options.PollMaxNs,
-                Monitor = fuse == FuseTransport.Uring ? FdMonitorKind.Auto : FdMonitorKind.Epoll,
-                LargeSubmissionEntries = fuse == FuseTransport.Uring,
-            };
-            _queues[i] = new FrontQueue(i, driver, Geometry, gate, context, _recovery);
+            CreateQueues(options, fuse);
+            Serial = driver.ReadSerial(_queues[0].Driver, 0);
+            _session = Mount(options, fuse);
+            Start(options);
         }
-
-        _recovery.Queues = _queues;
-        gate.Granted = (queue, slot) => _queues[queue].Grant(slot);
-        Serial = driver.ReadSerial(_queues[0].Driver, 0);
-        _session = Mount(options, fuse);
-        mainContext.SetFdHandler(transport.Connection, new AioHandler { Read = OnConnectionReadable });
-        mainContext.SetEventNotifier(driver.ConfigIrq, new AioHandler { Read = OnConfigIrq });
-        PlaceQueues(options.Affinity);
-        foreach (FrontQueue queue in _queues)
+        catch
         {
-            if (options.RequestTimeout > TimeSpan.Zero)
-            {
-                queue.WatchRequests(options.RequestTimeout, mainContext);
-            }
-
-            queue.Start(_session);
+            TakeDown();
+            throw;
         }
     }
 
@@ -108,113 +94,27 @@ public sealed partial class VirtualDisk : IDisposable
     /// <summary>Unmounts; throws EBUSY while files are open in the mount, unless lazily.</summary>
     public void Unmount(bool lazy) => _session.Unmount(lazy);
 
-    /// <summary>
-    /// Finishes what is in flight, makes everything stable, unmounts and ends the threads. Idempotent. Throws when data
-    /// could not be made stable; everything is cleaned up all the same.
-    /// </summary>
-    public void Stop()
+    private void OnConnectionReadable()
     {
-        if (_isStopped)
+        // What was readable may have been an answer, which the question that was open then has taken.
+        if (!_transport.Connection.WaitReadable(TimeSpan.Zero))
         {
             return;
         }
 
-        _isStopped = true;
-        bool drained = TryDrain();
-        _recovery.End();
-        _mainContext.SetFdHandler(_transport.Connection, null);
-        _mainContext.SetEventNotifier(_driver.ConfigIrq, null);
-        foreach (FrontQueue queue in _queues)
-        {
-            queue.Dispose();
-        }
-
         try
         {
-            if (_failure == null && drained && !Geometry.IsReadOnly)
-            {
-                _driver.Flush(_queues[0].Driver, 0);
-            }
+            // The next question finds out what is there: the end, or a message that takes its answer's place.
+            _ = _transport.ReadConfig();
+            Fail("the backend sent a message that nobody had asked for");
         }
-        finally
-        {
-            _session.Dispose();
-            _driver.Dispose();
-        }
-    }
-
-    public void Dispose() => Stop();
-
-    private static DiskGeometry DescribeDisk(BlkDriver driver)
-    {
-        BlkConfig config = driver.Config;
-        VirtioFeatures features = driver.Features;
-        if (config.Capacity == 0 || config.Capacity > long.MaxValue / BlkConfig.SectorSize)
-        {
-            throw new ProtocolException($"the device claims a capacity of {config.Capacity} sectors");
-        }
-
-        return new DiskGeometry
-        {
-            Length = (long)config.Capacity * BlkConfig.SectorSize,
-            IsReadOnly = features.HasFlag(VirtioFeatures.BlkReadOnly),
-            CanFlush = features.HasFlag(VirtioFeatures.BlkFlush),
-            MaxDiscardSectors = features.HasFlag(VirtioFeatures.BlkDiscard) ? config.MaxDiscardSectors : 0,
-            MaxWriteZeroesSectors = features.HasFlag(VirtioFeatures.BlkWriteZeroes) ? config.MaxWriteZeroesSectors : 0,
-            BlockSize = features.HasFlag(VirtioFeatures.BlkBlockSize) ? config.BlockSize : BlkConfig.SectorSize,
-        };
-    }
-
-    private FuseSession Mount(VirtualDiskOptions options, FuseTransport fuse)
-    {
-        const uint OwnerReads = 0x100;
-        const uint OwnerWrites = 0x80;
-        const uint AllRead = 0x124;
-        uint permissions = OwnerReads | (Geometry.IsReadOnly ? 0 : OwnerWrites) | (options.Mount.AllowOther ? AllRead : 0);
-        FuseFile file = FuseFile.Data(FileName, () => Geometry.Length, permissions, UserIds.Uid, UserIds.Gid);
-        FuseDirectory directory = new(file) { Uid = UserIds.Uid, Gid = UserIds.Gid };
-        FuseMountOptions mount = options.Mount with
-        {
-            ReadOnly = Geometry.IsReadOnly,
-            Transport = fuse == FuseTransport.Uring ? options.Mount.Transport : fuse,
-            Channels = _queues.Length,
-        };
-        return FuseSession.Start(mount, directory);
-    }
-
-    private void PlaceQueues(Affinity affinity)
-    {
-        foreach (FrontQueue queue in _queues)
-        {
-            void PlaceDevice(int? cpu) => _hints.Send(queue.Index, cpu);
-            if (affinity == Affinity.Cpu)
-            {
-                queue.Context.Invoke(() => QueuePlacement.Pin(queue.Index, PlaceDevice));
-            }
-            else if (affinity == Affinity.Auto)
-            {
-                queue.PlaceByLoad(PlaceDevice, () => OthersTotal(queue));
-            }
-        }
-    }
-
-    private long OthersTotal(FrontQueue queue)
-    {
-        long total = 0;
-        foreach (FrontQueue other in _queues)
-        {
-            total += other == queue ? 0 : other.Disk.Statistics.TotalOperations;
-        }
-
-        return total;
-    }
-
-    private void OnConnectionReadable()
-    {
-        // What was readable may have been an answer, which the question that was open then has taken.
-        if (_transport.Connection.WaitReadable(TimeSpan.Zero))
+        catch (Exception e) when (e is PosixException { Errno: Errno.EPIPE or Errno.ECONNRESET } or ProtocolException { Errno: Errno.ECONNRESET })
         {
             Fail("the backend has closed the connection");
+        }
+        catch (IOException e)
+        {
+            Fail($"the backend sent a message that nobody had asked for: {e.Message}");
         }
     }
 

@@ -14,7 +14,9 @@ public sealed unsafe partial class BlkDriver
     /// Sends one request through a queue that no other thread uses, before service begins or after it ended, and waits for
     /// its answer on this thread. A lost kick or irq only delays it, and a device that breaks a rule is reset and asked again.
     /// </summary>
-    /// <exception cref="ProtocolException">The device does not answer, or answers with an error.</exception>
+    /// <exception cref="ProtocolException">
+    /// The device does not answer, or breaks a rule at every attempt; EIO: it answers with an error.
+    /// </exception>
     private void RunAlone(BlkQueue queue, int index, Action<int> add, Action<int> done)
     {
         if (!queue.TryTakeSlot(out int slot))
@@ -68,7 +70,11 @@ public sealed unsafe partial class BlkDriver
             queue.Complete();
             return true;
         }
-        catch (RingException e) when (!last)
+        catch (RingException e) when (last)
+        {
+            throw new ProtocolException($"the device broke a rule {Attempts} times: {e.Message}");
+        }
+        catch (RingException e)
         {
             Log.Warn("queue {0}: the device broke a rule: {1}; resetting it", index, e.Message);
             return false;

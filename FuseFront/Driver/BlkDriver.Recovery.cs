@@ -71,6 +71,7 @@ public sealed unsafe partial class BlkDriver
         bool zeroes = Features.HasFlag(VirtioFeatures.BlkWriteZeroes);
         if ((Features.HasFlag(VirtioFeatures.BlkBlockSize) && now.BlockSize != Config.BlockSize)
             || (discards && now.MaxDiscardSectors < Config.MaxDiscardSectors)
+            || TransferLimits.Of(Features, now, QueueSize) != Limits
             || (zeroes && now.MaxWriteZeroesSectors < Config.MaxWriteZeroesSectors))
         {
             throw new ProtocolException("after its reset the disk's limits are not what they were");

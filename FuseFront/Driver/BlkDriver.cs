@@ -1,7 +1,6 @@
 using System.Text;
 using NLog;
 using RingCore.Aio;
-using RingCore.Hosting;
 using RingCore.Posix;
 using RingCore.Virtio;
 
@@ -18,9 +17,6 @@ public sealed record BlkDriverOptions
 
     /// <summary>Most slots of a queue.</summary>
     public int MaxSlots { get; init; } = 64;
-
-    /// <summary>Features not to take though offered.</summary>
-    public VirtioFeatures RefusedFeatures { get; init; }
 }
 
 /// <summary>
@@ -38,34 +34,46 @@ public sealed unsafe partial class BlkDriver : IDisposable
     private static readonly Logger Log = LogManager.GetCurrentClassLogger();
     private readonly IDriverTransport _transport;
     private readonly EventNotifier[] _irqs;
-    private readonly EventNotifier _configIrq = new();
+    private readonly EventNotifier _configIrq;
     private readonly DmaMemory _memory;
     private readonly QueueMemory[] _queueMemory;
     private readonly BlkQueue?[] _queues;
     private bool _isLost;
 
     /// <summary>Resets the device, negotiates, sets up every queue, and sets DRIVER_OK. No request is sent yet.</summary>
+    /// <param name="transport">Belongs to the driver from then on; it stays the caller's if the constructor throws.</param>
     /// <exception cref="ProtocolException">The device is not one that this driver can drive.</exception>
     public BlkDriver(IDriverTransport transport, BlkDriverOptions options)
     {
         _transport = transport;
         transport.Status = 0;
-        Features = Negotiate(offered => offered & Understood & ~options.RefusedFeatures);
+        Features = Negotiate(offered => offered & Understood);
         Config = transport.ReadConfig();
         QueueCount = Math.Min(options.Queues, DeviceQueues());
         QueueSize = AgreeOnQueueSize(options.QueueSize);
+        Limits = TransferLimits.Of(Features, Config, QueueSize);
         SlotCount = Math.Min(options.MaxSlots, BlkQueue.MaxSlots(QueueSize, Features));
-        _memory = new DmaMemory(QueueCount * QueueMemory.BytesFor(QueueSize, SlotCount));
         _queueMemory = new QueueMemory[QueueCount];
-        _irqs = new EventNotifier[QueueCount];
         _queues = new BlkQueue?[QueueCount];
-        for (int i = 0; i < QueueCount; i++)
+        _irqs = new EventNotifier[QueueCount];
+        _memory = new DmaMemory(QueueCount * QueueMemory.BytesFor(QueueSize, SlotCount));
+        try
         {
-            _queueMemory[i] = new QueueMemory(_memory, i, QueueSize, SlotCount);
-            _irqs[i] = new EventNotifier();
+            _configIrq = new EventNotifier();
+            for (int i = 0; i < QueueCount; i++)
+            {
+                _queueMemory[i] = new QueueMemory(_memory, i, QueueSize, SlotCount);
+                _irqs[i] = new EventNotifier();
+            }
+
+            PutIntoService();
+        }
+        catch
+        {
+            LetGo();
+            throw;
         }
 
-        PutIntoService();
         Log.Info("{0}: {1} queues of {2}, {3} slots each, features {4}", transport.Description, QueueCount, QueueSize, SlotCount, Features);
     }
 
@@ -77,6 +85,9 @@ public sealed unsafe partial class BlkDriver : IDisposable
     public int QueueCount { get; }
 
     public ushort QueueSize { get; }
+
+    /// <summary>What one request may carry.</summary>
+    public TransferLimits Limits { get; }
 
     /// <summary>Slots of each queue.</summary>
     public int SlotCount { get; }
@@ -95,7 +106,7 @@ public sealed unsafe partial class BlkDriver : IDisposable
 
     /// <summary>Creates the driver's side of a queue; once for each.</summary>
     public BlkQueue CreateQueue(int index, IBlkCompletion completion) =>
-        _queues[index] = new(_memory, _queueMemory[index], QueueSize, Features, _transport.Doorbell(index), completion);
+        _queues[index] = new(_memory, _queueMemory[index], QueueSize, Features, Limits, _transport.Doorbell(index), completion);
 
     /// <summary>Asks the device for its serial; see <see cref="RunAlone"/>. Empty when it has none to give: a disk serves without.</summary>
     public string ReadSerial(BlkQueue queue, int index)
@@ -144,11 +155,17 @@ public sealed unsafe partial class BlkDriver : IDisposable
         }
 
         _transport.Dispose();
+        LetGo();
+    }
+
+    /// <summary>Frees what the driver has made itself, however much of it there is.</summary>
+    private void LetGo()
+    {
         _memory.Dispose();
-        _configIrq.Dispose();
-        foreach (EventNotifier irq in _irqs)
+        _configIrq?.Dispose();
+        foreach (EventNotifier? irq in _irqs)
         {
-            irq.Dispose();
+            irq?.Dispose();
         }
     }
 

@@ -20,12 +20,16 @@ public sealed unsafe partial class BlkQueue
     /// <summary>What the status byte holds until the device writes one.</summary>
     private const byte NoStatus = byte.MaxValue;
 
+    /// <summary>Header, data, status.</summary>
+    private const int StandardDescriptors = 3;
+
     private readonly DriverQueue _ring;
     private readonly QueueMemory _memory;
     private readonly DmaMemory _dma;
     private readonly IBlkCompletion _completion;
     private Action _kick;
     private readonly bool _indirect;
+    private readonly TransferLimits _limits;
     private readonly int[] _freeSlots;
 
     // 0: not with the device. Else in the low AgeBits one more than the ticks that have been counted since it was submitted,
@@ -40,11 +44,13 @@ public sealed unsafe partial class BlkQueue
     /// <param name="memory">This queue's share of it.</param>
     /// <param name="queueSize">Entries of the ring.</param>
     /// <param name="features">What was negotiated.</param>
+    /// <param name="limits">What one request may carry.</param>
     /// <param name="kick">Rings the queue's doorbell.</param>
     /// <param name="completion">Hears of ended requests.</param>
     public BlkQueue(
-        DmaMemory dma, QueueMemory memory, ushort queueSize, VirtioFeatures features, Action kick, IBlkCompletion completion)
+        DmaMemory dma, QueueMemory memory, ushort queueSize, VirtioFeatures features, TransferLimits limits, Action kick, IBlkCompletion completion)
     {
+        _limits = limits;
         _dma = dma;
         _memory = memory;
         _completion = completion;
@@ -101,14 +107,14 @@ public sealed unsafe partial class BlkQueue
         _freeSlots[_freeCount++] = slot;
     }
 
-    /// <summary>The slot's payload, <see cref="QueueMemory.MaxTransfer"/> bytes with a sector's room on both sides.</summary>
+    /// <summary>The slot's payload, <see cref="QueueMemory.MaxTransfer"/> bytes with a block's room on both sides.</summary>
     public byte* Payload(int slot) => _memory.Payload(slot);
 
-    /// <summary>A sector's room for what an unaligned write finds at its beginning.</summary>
-    public byte* FirstSector(int slot) => _memory.Head(slot) + QueueMemory.FirstSectorOffset;
+    /// <summary>A block's room for what an unaligned write finds at its beginning.</summary>
+    public byte* FirstBlock(int slot) => _memory.Head(slot) + QueueMemory.FirstBlockOffset;
 
     /// <summary>The same for its end.</summary>
-    public byte* LastSector(int slot) => _memory.Head(slot) + QueueMemory.LastSectorOffset;
+    public byte* LastBlock(int slot) => _memory.Head(slot) + QueueMemory.LastBlockOffset;
 
     /// <summary>Reads <paramref name="length"/> bytes from <paramref name="sector"/> into <paramref name="data"/>, which lies in the slot.</summary>
     public void Read(int slot, long sector, byte* data, uint length) =>
@@ -260,7 +266,7 @@ public sealed unsafe partial class BlkQueue
         *(BlkRequestHeader*)(head + QueueMemory.HeaderOffset) = new BlkRequestHeader { Type = type, Sector = (ulong)sector };
         *(head + QueueMemory.StatusOffset) = NoStatus;
 
-        // Three descriptors of this slot, in its indirect table or in the ring's: see WriteDescriptors.
+        // Three descriptors of this slot, in its indirect table or in the ring's: see WriteDescriptors. Usually no more are needed.
         Descriptor* d = DescriptorsOf(slot, out ushort first);
         if (length == 0)
         {
@@ -268,14 +274,43 @@ public sealed unsafe partial class BlkQueue
         }
         else
         {
+            DescriptorFlags flags = DescriptorFlags.Next | (deviceWrites ? DescriptorFlags.Write : 0);
+            uint last = length;
             d[0].Next = (ushort)(first + 1);
-            d[1].Address = _dma.IovaOf(data);
-            d[1].Length = length;
-            d[1].Flags = DescriptorFlags.Next | (deviceWrites ? DescriptorFlags.Write : 0);
+            if (length > _limits.SegmentBytes)
+            {
+                last = PutLeadingSegments(d, data, length, flags);
+            }
+
+            d[1].Address = _dma.IovaOf(data + (length - last));
+            d[1].Length = last;
+            d[1].Flags = flags;
         }
 
         _age[slot] = 1;
         _ring.Add(HeadOf(slot), deviceWrites ? length + 1 : 1);
+    }
+
+    /// <summary>
+    /// Data that one descriptor may not hold: all but the last segment go into the descriptors behind the status, which come
+    /// between the header's and the data's own. Returns the last segment's length.
+    /// </summary>
+    private uint PutLeadingSegments(Descriptor* d, byte* data, uint length, DescriptorFlags flags)
+    {
+        // Only an indirect table has such descriptors: Segments is 1 otherwise. It has room for Segments of data.
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(length, _limits.SegmentBytes * (ulong)_limits.Segments);
+        ushort next = StandardDescriptors;
+        d[0].Next = next;
+        while (length > _limits.SegmentBytes)
+        {
+            d[next] = new Descriptor { Address = _dma.IovaOf(data), Length = _limits.SegmentBytes, Flags = flags, Next = (ushort)(next + 1) };
+            next++;
+            data += _limits.SegmentBytes;
+            length -= _limits.SegmentBytes;
+        }
+
+        d[next - 1].Next = 1;
+        return length;
     }
 
     /// <summary>The constant part: header, data and status follow one another; the data's address and length vary.</summary>
@@ -302,7 +337,7 @@ public sealed unsafe partial class BlkQueue
             _ring.Descriptors[slot] = new Descriptor
             {
                 Address = _dma.IovaOf((byte*)d),
-                Length = 3 * SplitRingLayout.DescriptorSize,
+                Length = (uint)(StandardDescriptors - 1 + _limits.Segments) * SplitRingLayout.DescriptorSize,
                 Flags = DescriptorFlags.Indirect,
             };
         }

@@ -4,17 +4,17 @@ namespace FuseFront.Driver;
 
 /// <summary>
 /// How one queue's share of the guest memory is laid out: the ring's three parts, then the slots. A slot is one request's
-/// fixed place from end to end:
+/// fixed place from end to end, in pages:
 /// <code>
-///   head page   0x000  virtio-blk header, 16 bytes, device-readable
+///   head        0x000  virtio-blk header, 16 bytes, device-readable
 ///               0x010  status byte, device-writable
 ///               0x020  one DISCARD / WRITE_ZEROES range, 16 bytes
-///               0x040  indirect table, 3 descriptors
-///               0x400  first sector of an unaligned write, as it was on the disk
-///               0x600  last sector of an unaligned write
-///               0xe00  room before the payload for the sector an unaligned transfer begins in
-///   payload     page aligned, MaxTransfer bytes
-///   tail page   room behind the payload for the sector it ends in
+///               0x040  indirect table: header, data and status, and further descriptors of the data where one cannot hold it
+///   first       first block of an unaligned write, as it was on the disk
+///   last        last block of an unaligned write
+///   before      room for the block an unaligned transfer begins in
+///   payload     MaxTransfer bytes
+///   behind      room for the block it ends in
 /// </code>
 /// </summary>
 public readonly unsafe struct QueueMemory
@@ -22,15 +22,21 @@ public readonly unsafe struct QueueMemory
     /// <summary>Largest payload in bytes: FUSE's max_write.</summary>
     public const int MaxTransfer = 1 << 20;
 
+    /// <summary>Largest logical block of a device, in bytes: the room that there is at a payload's ends.</summary>
+    public const int MaxBlockSize = PageSize;
+
+    /// <summary>Most data descriptors of one request; the indirect table has two more, for header and status.</summary>
+    public const int MaxDataDescriptors = 126;
+
     internal const int HeaderOffset = 0;
     internal const int StatusOffset = 0x10;
     internal const int RangeOffset = 0x20;
     internal const int IndirectOffset = 0x40;
-    internal const int FirstSectorOffset = 0x400;
-    internal const int LastSectorOffset = 0x600;
+    internal const int FirstBlockOffset = PageSize;
+    internal const int LastBlockOffset = FirstBlockOffset + MaxBlockSize;
     private const int PageSize = 4096;
-    private const int PayloadOffset = PageSize;
-    private const int SlotSize = PageSize + MaxTransfer + PageSize;
+    private const int PayloadOffset = LastBlockOffset + MaxBlockSize + MaxBlockSize;
+    private const int SlotSize = PayloadOffset + MaxTransfer + MaxBlockSize;
 
     private readonly byte* _base;
     private readonly ushort _queueSize;
@@ -62,7 +68,7 @@ public readonly unsafe struct QueueMemory
     /// <summary>Head page of a slot; <see cref="Slots"/> of them lie behind the ring, all inside what the constructor checked.</summary>
     public byte* Head(int slot) => _base + RingBytes(_queueSize) + ((long)CheckSlot(slot) * SlotSize);
 
-    /// <summary>Payload of a slot, with a sector's room on both sides.</summary>
+    /// <summary>Payload of a slot, with a block's room on both sides.</summary>
     public byte* Payload(int slot) => Head(slot) + PayloadOffset;
 
     private static long DriverAreaBytes(ushort size) =>

@@ -36,9 +36,6 @@ public enum FuseInitFlags : ulong
     /// <summary>Shared mmap works for files opened with FOPEN_DIRECT_IO.</summary>
     DirectIoAllowMmap = 1UL << 36,
 
-    /// <summary>FUSE_NOTIFY_RESEND is understood.</summary>
-    HasResend = 1UL << 39,
-
     /// <summary>Requests can travel over io_uring.</summary>
     OverIoUring = 1UL << 41,
 }

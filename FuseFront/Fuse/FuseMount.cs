@@ -85,7 +85,18 @@ public sealed class FuseMount
         bool byFusermount = options.Method == FuseMountMethod.Fusermount
             || (options.Method == FuseMountMethod.Auto && !UserIds.IsRoot);
         FuseDevice device = byFusermount ? Fusermount.Mount(path, options) : MountBySystem(path, options);
-        MountEntry? entry = MountTable.Read().At(path);
+        MountEntry? entry;
+        try
+        {
+            entry = MountTable.Read().At(path);
+        }
+        catch
+        {
+            device.Dispose(); // first: its descriptor may be what unmounting lacks
+            Unmount(path, lazy: true, byFusermount);
+            throw;
+        }
+
         if (entry?.Type != "fuse." + options.Subtype)
         {
             device.Dispose();

@@ -84,8 +84,8 @@ public sealed class FuseSession : IDisposable
         }
         catch
         {
+            device.Dispose(); // first: its descriptor may be what unmounting lacks
             mount.Unmount(lazy: true);
-            device.Dispose();
             throw;
         }
     }

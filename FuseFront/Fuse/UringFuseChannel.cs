@@ -148,7 +148,8 @@ internal sealed unsafe partial class UringFuseChannel : FuseChannel, IRingComple
         _client?.Dispose();
         foreach (Entry entry in _entries)
         {
-            if (entry.Slot >= 0)
+            // One whose request is still served is its handler's until the answer, which does not come any more.
+            if (entry.Slot >= 0 && entry.State != EntryState.Serving)
             {
                 Slots.Return(entry.Slot);
             }

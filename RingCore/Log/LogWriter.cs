@@ -70,7 +70,12 @@ public sealed unsafe class LogWriter : IDisposable
         }
         catch (PosixException e)
         {
-            file?.Dispose();
+            if (file != null)
+            {
+                file.Dispose();
+                File.Delete(full); // made, and not a log: in the way of the next try
+            }
+
             throw new LogException(e.Errno == Errno.EEXIST
                 ? $"log {full} exists; choose another name for --record, or remove it"
                 : $"log {full} cannot be made: {Errno.Describe(e.Errno)}; choose another place for --record");
@@ -82,8 +87,13 @@ public sealed unsafe class LogWriter : IDisposable
     /// to <see cref="Place.Data"/> and says <see cref="Place.Filled"/>, soon: the writer waits for it. After a failure
     /// there is a number, but no room.
     /// </summary>
+    /// <exception cref="ArgumentOutOfRangeException">
+    /// The data's length is negative or above <see cref="LogFormat.MaxData"/>: no reader would take such a record.
+    /// </exception>
     public Place Take(LogRecord record)
     {
+        ArgumentOutOfRangeException.ThrowIfNegative(record.DataLength);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(record.DataLength, LogFormat.MaxData);
         int size = checked((int)LogFormat.SizeOf(record.DataLength));
         while (true)
         {

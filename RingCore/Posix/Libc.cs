@@ -3,7 +3,7 @@ using System.Runtime.InteropServices;
 namespace RingCore.Posix;
 
 /// <summary>
-/// The C library, as it is. One file a subject (<c>Libc.Files.cs</c>, <c>Libc.Memory.cs</c>, …); raw descriptors and
+/// The C library, as it is. One file a subject (<c>Libc.Files.cs</c>, <c>Libc.Sockets.cs</c>, …); raw descriptors and
 /// pointers do not leave <c>RingCore.Posix</c>. A call that may block keeps the GC transition; one that cannot
 /// (<c>Nb</c> suffix) suppresses it.
 /// </summary>

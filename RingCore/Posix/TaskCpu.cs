@@ -12,10 +12,19 @@ public sealed class TaskCpu : IDisposable
     private const int FieldsBefore = 36;
 
     private readonly byte[] _text = new byte[1024];
+    private readonly string _proc;
     private FileDescriptor? _file;
     private uint _id;
 
-    /// <summary>The CPU that the thread runs or last ran on; -1 when it is gone, or hidden from this process.</summary>
+    public TaskCpu()
+        : this("/proc")
+    {
+    }
+
+    /// <param name="proc">Where the threads' folders are.</param>
+    internal TaskCpu(string proc) => _proc = proc;
+
+    /// <summary>The CPU that the thread runs or last ran on; -1 when that cannot be told: it is gone, or hidden from this process.</summary>
     public int Of(uint threadId)
     {
         if (threadId != _id)
@@ -40,15 +49,17 @@ public sealed class TaskCpu : IDisposable
 
     public void Dispose() => _file?.Dispose();
 
-    private static FileDescriptor? Open(uint threadId)
+    private FileDescriptor? Open(uint threadId)
     {
         try
         {
-            return threadId == 0 ? null : FileDescriptor.Open($"/proc/{threadId}/stat", OpenFlags.ReadOnly);
+            return threadId == 0 ? null : FileDescriptor.Open($"{_proc}/{threadId}/stat", OpenFlags.ReadOnly);
         }
-        catch (PosixException e) when (e.Errno is Errno.ENOENT or Errno.EACCES)
+        catch (PosixException)
         {
-            return null; // Gone, or not ours to see: what the result's -1 says.
+            // Whatever the reason (gone while it was looked for, hidden by hidepid, no descriptor left), the answer is -1: a hint
+            // that is missing must not cost its user anything.
+            return null;
         }
     }
 }

@@ -39,9 +39,12 @@ public sealed unsafe class DescriptorChain
 
     /// <summary>
     /// Writes the host pieces of [<paramref name="offset"/>, + <paramref name="length"/>) of the readable or of the
-    /// writable part to <paramref name="pieces"/>; returns their number, or -1 when they do not fit.
+    /// writable part to <paramref name="pieces"/>; returns their number, or -1 when the next segment finds no
+    /// room at all.
     /// </summary>
-    /// <exception cref="RingException">A byte lies outside guest memory, or may not be accessed so.</exception>
+    /// <exception cref="RingException">
+    /// A byte lies outside guest memory, or may not be accessed so; or one segment is in more pieces than there is room left for.
+    /// </exception>
     public int Translate(GuestMemoryMap memory, GuestAccess access, ulong offset, ulong length, Span<IoVector> pieces)
     {
         (int from, int to) = access == GuestAccess.Read ? (0, ReadableSegments) : (ReadableSegments, _count);

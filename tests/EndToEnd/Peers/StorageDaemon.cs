@@ -7,7 +7,8 @@ internal sealed class StorageDaemon : IDisposable
 
     /// <summary>Returns when it listens.</summary>
     /// <param name="format">As qemu names it: <c>raw</c>, <c>qcow2</c>.</param>
-    public StorageDaemon(TestSpace space, string image, string format, bool writable = true, string name = "qsd")
+    /// <param name="blockSize">Bytes of a logical block.</param>
+    public StorageDaemon(TestSpace space, string image, string format, bool writable = true, string name = "qsd", int blockSize = 512)
     {
         Socket = space.Path($"{name}.sock");
         _process = Tool.Start(
@@ -16,7 +17,7 @@ internal sealed class StorageDaemon : IDisposable
                 "--blockdev", $"driver=file,node-name=f,filename={image},discard=unmap",
                 "--blockdev", $"driver={format},node-name=d,file=f,discard=unmap",
                 "--export",
-                $"type=vhost-user-blk,id=e,node-name=d,addr.type=unix,addr.path={Socket},writable={(writable ? "on" : "off")},num-queues=2",
+                $"type=vhost-user-blk,id=e,node-name=d,addr.type=unix,addr.path={Socket},writable={(writable ? "on" : "off")},num-queues=2,logical-block-size={blockSize}",
             ],
             space.Environment);
         Wait.For("the storage daemon", () => File.Exists(Socket) || _process.HasExited);

@@ -64,6 +64,29 @@ public sealed class StorageDaemonTests : EndToEndTest
         Tool.Run("qemu-img", "check", "-q", image).Succeeded();
     }
 
+    [Test]
+    public void Blocks_of_4096_bytes_can_be_written_in_part()
+    {
+        string image = Space.Image(16 << 20, "disk.raw");
+        using StorageDaemon daemon = new(Space, image, "raw", blockSize: 4096);
+        byte[] data = TestData.Random(512, seed: 63);
+        using (AttachedDisk disk = Space.Attach(daemon.Disk))
+        {
+            Fio.Run(
+                disk.DiskFile, "--ioengine=libaio", "--direct=1", "--rw=randwrite", "--bsrange=512-64k", "--bs_unaligned", "--iodepth=16",
+                "--offset=1m", "--size=8m", "--verify=crc32c");
+            using DiskIo io = DiskIo.Open(disk.DiskFile);
+            io.Write(data, 512);
+            Assert.That(io.Read(512, 512), Is.EqualTo(data));
+            Tool.Run("fallocate", "--punch-hole", "--offset", "600", "--length", "100", disk.DiskFile).Succeeded();
+            data.AsSpan(600 - 512, 100).Clear();
+        }
+
+        daemon.End();
+        using DiskIo file = DiskIo.Open(image, DiskIo.ReadOnly);
+        Assert.That(file.Read(0, 1536), Is.EqualTo((byte[])[.. new byte[512], .. data, .. new byte[512]]));
+    }
+
     [Test, Category(OnceOnly.Name)]
     public void File_system_is_mounted_from_a_back_end()
     {

@@ -39,7 +39,18 @@ public sealed class PlacementTests
         Assert.That(seen, Is.EqualTo(new[] { allowed[1] }));
     }
 
-    private static (QueuePlacement? Placement, List<int?> Hints, List<bool> Looks, int[] Seen, int[] Allowed) Place(int inFlight)
+    [Test]
+    public void A_thread_that_waits_for_its_cpu_is_set_free()
+    {
+        (QueuePlacement? placement, List<int?> hints, List<bool> looks, int[] seen, int[] allowed) = Place(inFlight: 32, meanDelayNs: 1_000_000);
+        Assert.That(placement!.Current, Is.EqualTo(Placement.Anywhere));
+        Assert.That(hints, Is.EqualTo(new int?[] { allowed[0], null }));
+        Assert.That(looks, Is.EqualTo(new[] { true, false }));
+        Assert.That(seen, Is.EqualTo(allowed));
+    }
+
+    /// <summary>Has a thread of its own placed under one load, until that should have had its effect.</summary>
+    private static (QueuePlacement? Placement, List<int?> Hints, List<bool> Looks, int[] Seen, int[] Allowed) Place(int inFlight, long meanDelayNs = 0)
     {
         int[] allowed = ThreadScheduling.GetAffinity();
         if (allowed.Length < 2)
@@ -53,13 +64,15 @@ public sealed class PlacementTests
         int[] seen = [];
         Thread thread = new(() =>
         {
-            placement = new QueuePlacement(0, () => allowed[0], () => 0, hints.Add, looks.Add);
-            long requests = 0;
-            for (int i = 0; i < 4; i++)
+            // How long this machine lets the thread wait is none of the tests' business.
+            placement = new QueuePlacement(0, () => allowed[0], () => 0, hints.Add, looks.Add, () => meanDelayNs);
+            (int least, int moves) = meanDelayNs == 0 ? (4, 1) : (0, 2);
+            int observations = 0;
+            while (observations < least || (placement.Moves < moves && observations < 1000))
             {
-                requests += 100;
-                placement.Observe(requests, requests * 4096, inFlight, submitter: 7);
-                Thread.Sleep(5); // A decision is made every 2 ms.
+                observations++;
+                placement.Observe(observations * 100L, observations * 100L * 4096, inFlight, submitter: 7);
+                Thread.Sleep(5); // A decision is made every 2 ms at most, a look at the delay every 20.
             }
 
             seen = ThreadScheduling.GetAffinity();

@@ -150,6 +150,14 @@ public sealed class DeviceResetTests
     }
 
     [Test]
+    public void Device_whose_segments_are_smaller_after_its_reset_is_refused()
+    {
+        using DriverRig rig = new(device => device.OfferedFeatures |= VirtioFeatures.BlkSizeMax | VirtioFeatures.BlkSegMax);
+        rig.Device.Config = rig.Device.Config with { SizeMax = 1 << 17, SegMax = 14 };
+        Assert.That(() => rig.Recover(), Throws.InstanceOf<ProtocolException>().With.Message.Contains("limits"));
+    }
+
+    [Test]
     public void Device_that_hangs_in_its_reset_is_not_asked_again_at_the_end()
     {
         DriverRig rig = new();

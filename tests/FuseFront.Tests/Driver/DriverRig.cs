@@ -8,8 +8,10 @@ internal sealed unsafe class DriverRig : IBlkCompletion, IDisposable
 {
     public const int NeverLate = int.MaxValue;
 
-    public DriverRig()
+    /// <param name="prepare">Makes the device another one before it is driven.</param>
+    public DriverRig(Action<FakeDevice>? prepare = null)
     {
+        prepare?.Invoke(Device);
         Driver = new BlkDriver(Device, new BlkDriverOptions { Queues = 1, QueueSize = 16, MaxSlots = 8 });
         Queue = Driver.CreateQueue(0, this);
     }

@@ -24,6 +24,18 @@ internal sealed unsafe class FakeDevice : IDriverTransport
 
     public ulong Capacity { get; set; } = 2048;
 
+    /// <summary>The configuration; <see cref="Capacity"/> is its own.</summary>
+    public BlkConfig Config { get; set; } = new() { BlockSize = BlkConfig.SectorSize };
+
+    /// <summary>The connection is at its end: nothing is answered any more.</summary>
+    public bool HasHungUp { get; private set; }
+
+    /// <summary>It refuses to be put into service.</summary>
+    public bool StartFails { get; init; }
+
+    /// <summary>What it does instead of taking a hint at a placement.</summary>
+    public Action? Placed { get; set; }
+
     /// <summary>Without EVENT_IDX a kick and an irq are wanted each time.</summary>
     public VirtioFeatures OfferedFeatures { get; set; } =
         VirtioFeatures.Version1 | VirtioFeatures.IndirectDescriptors | VirtioFeatures.BlkFlush;
@@ -70,7 +82,8 @@ internal sealed unsafe class FakeDevice : IDriverTransport
 
     public void AcceptFeatures(VirtioFeatures features) => _accepted = features;
 
-    public BlkConfig ReadConfig() => new() { Capacity = Capacity, BlockSize = BlkConfig.SectorSize };
+    public BlkConfig ReadConfig() =>
+        HasHungUp ? throw new ProtocolException("hung up", Errno.ECONNRESET) : Config with { Capacity = Capacity };
 
     public ushort MaxQueueSize(int index) => 16;
 
@@ -78,7 +91,8 @@ internal sealed unsafe class FakeDevice : IDriverTransport
 
     public void EnableQueue(in QueueSetup queue) => _setups.Add(queue);
 
-    public void BindInterrupts(EventNotifier config, IReadOnlyList<EventNotifier> queues) => _irqs = queues;
+    public void BindInterrupts(EventNotifier config, IReadOnlyList<EventNotifier> queues) =>
+        _irqs = StartFails ? throw new ProtocolException("no interrupts") : queues;
 
     public Action Doorbell(int index)
     {
@@ -91,8 +105,15 @@ internal sealed unsafe class FakeDevice : IDriverTransport
         };
     }
 
-    public void PlaceQueue(int index, int? cpu)
+    public void PlaceQueue(int index, int? cpu) => Placed?.Invoke();
+
+    /// <summary>Sends what nobody has asked for.</summary>
+    public void Say() => _connection.Signal();
+
+    public void HangUp()
     {
+        HasHungUp = true;
+        _connection.Signal();
     }
 
     /// <summary>Takes every request that is there.</summary>
@@ -115,7 +136,13 @@ internal sealed unsafe class FakeDevice : IDriverTransport
             *(byte*)request.DataAddress = (byte)request.Sector; // The first byte of what may be written.
         }
 
-        *request.Status = (byte)BlkStatus.Ok; // One byte of guest memory, mapped until the reset.
+        End(request, BlkStatus.Ok, asHead, length);
+    }
+
+    /// <summary>Ends a request whose data a test has seen to.</summary>
+    public void End(FakeRequest request, BlkStatus status, int? asHead = null, uint? length = null)
+    {
+        *request.Status = (byte)status; // One byte of guest memory, mapped until the reset.
         _queue!.Push((ushort)(asHead ?? request.Head), length ?? request.Writable);
     }
 
@@ -158,6 +185,9 @@ internal sealed unsafe class FakeDevice : IDriverTransport
 internal sealed record FakeRequest(
     ushort Head, BlkRequestType Type, ulong Sector, uint Writable, nint StatusAddress, byte First, nint DataAddress)
 {
+    /// <summary>The data, segment by segment.</summary>
+    public IReadOnlyList<(nint Address, int Length)> Data { get; init; } = [];
+
     public unsafe byte* Status => (byte*)StatusAddress;
 
     public static unsafe FakeRequest Of(DescriptorChain chain, GuestMemoryMap memory)
@@ -173,6 +203,18 @@ internal sealed record FakeRequest(
         bool hasData = chain.TryCopyReadable(memory, BlkRequestHeader.Size, first);
         return new FakeRequest(
             chain.Head, header.Type, header.Sector, (uint)chain.WritableLength, (nint)status.Base,
-            hasData ? first[0] : (byte)0, (nint)data.Base);
+            hasData ? first[0] : (byte)0, (nint)data.Base)
+        {
+            Data = Segments(chain, memory, hasData),
+        };
+    }
+
+    private static unsafe List<(nint Address, int Length)> Segments(DescriptorChain chain, GuestMemoryMap memory, bool isOut)
+    {
+        IoVector[] pieces = new IoVector[chain.Segments];
+        int count = isOut
+            ? chain.Translate(memory, GuestAccess.Read, BlkRequestHeader.Size, chain.ReadableLength - BlkRequestHeader.Size, pieces)
+            : chain.Translate(memory, GuestAccess.Write, 0, chain.WritableLength - 1, pieces);
+        return [.. pieces.Take(count).Select(p => ((nint)p.Base, (int)p.Length))];
     }
 }

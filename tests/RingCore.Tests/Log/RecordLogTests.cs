@@ -1,4 +1,5 @@
 using RingCore.Log;
+using RingCore.Posix;
 using RingCore.Tests.Hosting;
 
 namespace RingCore.Tests.Log;
@@ -100,6 +101,39 @@ public sealed class RecordLogTests
         Assert.That(
             () => LogWriter.Create(log.Path, new LogHeader { ImageLength = 512, BlockSize = 512, Created = DateTimeOffset.UtcNow }),
             Throws.TypeOf<LogException>().With.Message.Contains("exists"));
+    }
+
+    [Test]
+    public void Log_that_cannot_be_begun_leaves_no_file_behind()
+    {
+        Assume.That(UserIds.IsRoot, "mounts need root");
+        using ScratchFolder folder = new();
+        string full = Directory.CreateDirectory(folder["full"]).FullName;
+        MountPoint.Mount("tmpfs", full, "tmpfs", MountFlags.None, "size=4k");
+        try
+        {
+            File.WriteAllBytes(Path.Combine(full, "filler"), new byte[4096]);
+            string path = Path.Combine(full, "disk.log");
+            Assert.That(
+                () => LogWriter.Create(path, new LogHeader { ImageLength = 512, BlockSize = 512, Created = DateTimeOffset.UtcNow }),
+                Throws.TypeOf<LogException>().With.Message.Contains("No space left"));
+            Assert.That(File.Exists(path), Is.False);
+        }
+        finally
+        {
+            MountPoint.Unmount(full, lazy: true);
+        }
+    }
+
+    [TestCase(-1)]
+    [TestCase(LogFormat.MaxData + 1)]
+    public void Record_of_an_impossible_length_is_not_taken(int length)
+    {
+        using TestLog log = new();
+        Assert.That(
+            () => log.Writer.Take(new LogRecord { Number = 0, After = 0, Operation = LogOperation.Write, DataLength = length }),
+            Throws.InstanceOf<ArgumentOutOfRangeException>());
+        Assert.That(log.Writer.Last, Is.Zero);
     }
 
     [Test]

@@ -1,4 +1,5 @@
 using RingCore.Posix;
+using RingCore.Tests.Hosting;
 
 namespace RingCore.Tests.Posix;
 
@@ -29,5 +30,15 @@ public sealed class TaskCpuTests
         using TaskCpu reader = new();
         Assert.That(reader.Of(0), Is.EqualTo(-1));
         Assert.That(reader.Of(int.MaxValue), Is.EqualTo(-1));
+    }
+
+    [Test]
+    public void A_thread_that_cannot_be_looked_at_for_any_reason_has_none()
+    {
+        using ScratchFolder proc = new();
+        File.WriteAllText(proc["7"], ""); // ENOTDIR: none of the usual reasons
+        File.CreateSymbolicLink(proc["8"], proc["8"]); // ELOOP
+        using TaskCpu reader = new(Path.GetDirectoryName(proc["7"])!);
+        Assert.That((reader.Of(7), reader.Of(8)), Is.EqualTo((-1, -1)));
     }
 }
