@@ -98,7 +98,7 @@ public abstract partial class MessageConnection
             while (!done)
             {
                 int left = (int)Math.Max(0, deadline - Environment.TickCount64);
-                if (!_socket.Wait(SocketEvents.Writable, left))
+                if (!_socket.Descriptor.Wait(PollEvents.Out, left))
                 {
                     throw new PosixException(Errno.ETIMEDOUT, $"send a {_protocol} message");
                 }

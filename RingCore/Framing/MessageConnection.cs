@@ -119,7 +119,7 @@ public abstract partial class MessageConnection : IDisposable
         {
             MessageReceive result = Receive();
             int left = (int)Math.Max(0, deadline - Environment.TickCount64);
-            if (result != MessageReceive.WouldBlock || !_socket.Wait(SocketEvents.Readable, left))
+            if (result != MessageReceive.WouldBlock || !_socket.Descriptor.Wait(PollEvents.In, left))
             {
                 return result;
             }

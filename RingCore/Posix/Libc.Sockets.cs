@@ -45,9 +45,6 @@ internal static unsafe partial class Libc
     [LibraryImport(Name, SetLastError = true)]
     internal static partial nint recvmsg(int fd, MessageHeader* message, int flags);
 
-    [LibraryImport(Name, EntryPoint = "poll", SetLastError = true)]
-    internal static partial int pollSockets(PollEntry* entries, ulong count, int timeoutMs);
-
     [LibraryImport(Name, EntryPoint = "unlink", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     internal static partial int unlinkSocket(string path);
 
@@ -71,14 +68,5 @@ internal static unsafe partial class Libc
         internal nuint Length;
         internal int Level;
         internal int Type;
-    }
-
-    /// <summary>struct pollfd.</summary>
-    [StructLayout(LayoutKind.Sequential)]
-    internal struct PollEntry
-    {
-        internal int Fd;
-        internal short Events;
-        internal short Returned;
     }
 }

@@ -4,14 +4,6 @@ using static RingCore.Posix.PosixException;
 
 namespace RingCore.Posix;
 
-/// <summary>What to wait for on a socket (poll(2)).</summary>
-[Flags]
-public enum SocketEvents : short
-{
-    Readable = 1,
-    Writable = 4,
-}
-
 /// <summary>
 /// One end of a connected UNIX stream socket, non-blocking and close-on-exec, which carries descriptors beside its bytes
 /// (SCM_RIGHTS). Owns its descriptor. One thread at a time.
@@ -162,32 +154,6 @@ public sealed unsafe class UnixSocket : IDisposable
             }
 
             return (int)n;
-        }
-    }
-
-    /// <summary>Waits until one of <paramref name="events"/> or an end of the connection; false after the time.</summary>
-    /// <param name="events">What to wait for.</param>
-    /// <param name="timeoutMs">Milliseconds; -1 waits for ever.</param>
-    public bool Wait(SocketEvents events, int timeoutMs)
-    {
-        Libc.PollEntry entry = new() { Fd = Descriptor.Number, Events = (short)events };
-        long deadline = Environment.TickCount64 + timeoutMs;
-        int left = timeoutMs;
-        while (true)
-        {
-            // One entry, one count.
-            int n = Libc.pollSockets(&entry, 1, left);
-            if (n >= 0)
-            {
-                return n > 0;
-            }
-
-            if (Marshal.GetLastPInvokeError() != Errno.EINTR)
-            {
-                ThrowLast("poll");
-            }
-
-            left = timeoutMs < 0 ? -1 : (int)Math.Max(0, deadline - Environment.TickCount64);
         }
     }
 
