@@ -53,7 +53,7 @@ public sealed class VirtioPciTransport : IDriverTransport
 
     public string Description => $"virtio-pci {_capabilities.DeviceId:x4} over vfio-user";
 
-    public FileDescriptor Connection => _client.Descriptor;
+    public FileDescriptor Connection => _client.Ended;
 
     public byte Status
     {

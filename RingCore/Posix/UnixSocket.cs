@@ -6,7 +6,7 @@ namespace RingCore.Posix;
 
 /// <summary>
 /// One end of a connected UNIX stream socket, non-blocking and close-on-exec, which carries descriptors beside its bytes
-/// (SCM_RIGHTS). Owns its descriptor. One thread at a time.
+/// (SCM_RIGHTS). Owns its descriptor. One thread at a time receives, and one sends.
 /// </summary>
 public sealed unsafe class UnixSocket : IDisposable
 {
@@ -159,6 +159,11 @@ public sealed unsafe class UnixSocket : IDisposable
 
     /// <summary>Says to the peer that nothing more will come; what it sends can still be received. A peer that has gone is no error.</summary>
     public void EndSending() => _ = Libc.shutdown(Descriptor.Number, Libc.SHUT_WR);
+
+    /// <summary>
+    /// Ends both directions, for both sides; the descriptor stays open. Any thread: whoever waits for the socket wakes.
+    /// </summary>
+    public void End() => _ = Libc.shutdown(Descriptor.Number, Libc.SHUT_RDWR);
 
     /// <summary>Closes the connection.</summary>
     public void Dispose() => Descriptor.Dispose();
