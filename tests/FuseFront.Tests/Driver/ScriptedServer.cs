@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using FuseFront.Driver;
@@ -21,6 +22,7 @@ internal sealed class ScriptedServer : IDisposable
     private readonly Thread _thread;
     private readonly Dictionary<int, byte[]> _regions = new() { [VfioPciRegion.Config] = new byte[256], [Bar] = new byte[BarSize] };
     private volatile bool _ends;
+    private int _lastCapability;
 
     public ScriptedServer()
     {
@@ -40,6 +42,43 @@ internal sealed class ScriptedServer : IDisposable
     public Span<byte> Config => _regions[VfioPciRegion.Config];
 
     public Span<byte> Registers => _regions[Bar];
+
+    /// <summary>Makes it a virtio block device (virtio 1.3 §4.1.2) with no capability yet.</summary>
+    public void BecomeBlockDevice()
+    {
+        const int HasCapabilities = 0x10;
+        const int CapabilityPointer = 0x34;
+        BinaryPrimitives.WriteUInt32LittleEndian(Config, 0x1042_1AF4);
+        Config[6] = HasCapabilities;
+        _lastCapability = CapabilityPointer - 1;
+    }
+
+    /// <summary>Puts a capability at <paramref name="at"/>, and at the end of the list. Its first two bytes are set here.</summary>
+    public void AddCapability(int at, byte id, params ReadOnlySpan<byte> rest)
+    {
+        Config[_lastCapability + 1] = (byte)at;
+        Config[at] = id;
+        Config[at + 1] = 0;
+        rest.CopyTo(Config[(at + 2)..]);
+        _lastCapability = at;
+    }
+
+    /// <summary>struct virtio_pci_cap, or the first four words of it (§4.1.4).</summary>
+    public void AddBlock(int at, byte type, byte bar, uint offset, uint length, uint? multiplier = null)
+    {
+        byte[] rest = new byte[multiplier is null ? 14 : 18];
+        rest[0] = (byte)(rest.Length + 2);
+        rest[1] = type;
+        rest[2] = bar;
+        BinaryPrimitives.WriteUInt32LittleEndian(rest.AsSpan(6), offset);
+        BinaryPrimitives.WriteUInt32LittleEndian(rest.AsSpan(10), length);
+        if (multiplier is { } value)
+        {
+            BinaryPrimitives.WriteUInt32LittleEndian(rest.AsSpan(14), value);
+        }
+
+        AddCapability(at, 0x09, rest);
+    }
 
     public VfioUserClient Connect(int timeoutMs = Patience) => VfioUserClient.Connect(Socket, TimeSpan.Zero, timeoutMs);
 
