@@ -76,6 +76,11 @@ public sealed partial class VirtualDisk : IDisposable
         _session = Mount(options, fuse);
         mainContext.SetFdHandler(transport.Connection, new AioHandler { Read = OnConnectionReadable });
         mainContext.SetEventNotifier(driver.ConfigIrq, new AioHandler { Read = OnConfigIrq });
+        if (transport.RingErrors is { } ringErrors)
+        {
+            mainContext.SetEventNotifier(ringErrors, new AioHandler { Read = () => OnRingError(ringErrors) });
+        }
+
         PlaceQueues(options.Affinity);
         foreach (FrontQueue queue in _queues)
         {
@@ -124,6 +129,11 @@ public sealed partial class VirtualDisk : IDisposable
         _recovery.End();
         _mainContext.SetFdHandler(_transport.Connection, null);
         _mainContext.SetEventNotifier(_driver.ConfigIrq, null);
+        if (_transport.RingErrors is { } ringErrors)
+        {
+            _mainContext.SetEventNotifier(ringErrors, null);
+        }
+
         foreach (FrontQueue queue in _queues)
         {
             queue.Dispose();
@@ -235,6 +245,14 @@ public sealed partial class VirtualDisk : IDisposable
         catch (IOException e)
         {
             Fail(e.Message);
+        }
+    }
+
+    private void OnRingError(EventNotifier ringErrors)
+    {
+        if (ringErrors.TestAndClear())
+        {
+            _recovery.AskedForReset();
         }
     }
 

@@ -45,6 +45,8 @@ internal sealed unsafe class FakeDevice : IDriverTransport
 
     public bool HasMemory => _memory.Current.Count > 0;
 
+    public EventNotifier? RingErrors { get; } = new();
+
     public FileDescriptor Connection => _connection.ReadDescriptor;
 
     public string Description => "fake";
@@ -129,6 +131,7 @@ internal sealed unsafe class FakeDevice : IDriverTransport
     {
         _memory.Dispose();
         _connection.Dispose();
+        RingErrors!.Dispose();
     }
 
     private void Reset()
