@@ -179,6 +179,7 @@ public sealed unsafe class VhostUserClient : IDisposable
             case MessageReceive.Message:
                 break;
             case MessageReceive.WouldBlock:
+                _connection.Break(); // An answer that comes after all would be taken for the next question's.
                 throw new ProtocolException($"the back end does not answer {request}; is it serving another front end?", Errno.ETIMEDOUT);
             case MessageReceive.BadSize:
                 throw new ProtocolException($"the back end answers {request} with an impossible {_connection.Header.Size} bytes");

@@ -230,6 +230,19 @@ public sealed class VhostUserTransportTests
         Assert.That(client.End, Throws.InstanceOf<ProtocolException>().With.Message.Contains("does not end the session"));
     }
 
+    [Test]
+    public void Back_end_that_does_not_answer_is_asked_nothing_more()
+    {
+        _backend.Instead[VhostUserRequest.GetQueueNum] = _ => { };
+        using VhostUserClient client = new(UnixSocket.Connect(_backend.Socket), timeoutMs: 2000);
+        Assert.That(
+            () => client.AskU64(VhostUserRequest.GetQueueNum),
+            Throws.InstanceOf<ProtocolException>().With.Property("Errno").EqualTo(Errno.ETIMEDOUT));
+        Assert.That(client.Descriptor.Wait(PollEvents.PeerEnd, 0), Is.True);
+        Assert.That(
+            () => client.AskU64(VhostUserRequest.GetFeatures), Throws.InstanceOf<ProtocolException>().With.Message.Contains("closed the connection"));
+    }
+
     private static int OpenDescriptors() => Directory.GetFileSystemEntries("/proc/self/fd").Length;
 
     private VhostUserRequest?[] Heard()
