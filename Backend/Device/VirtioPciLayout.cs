@@ -37,9 +37,6 @@ internal static class VirtioPciLayout
     internal const int MsixEntrySize = 16;
     internal const int MaxVectors = 2048;
 
-    // virtio 1.3 §2.1: device status bits.
-    internal const byte StatusFeaturesOk = 8;
-
     // virtio 1.3 §4.1.4.5: ISR status bits.
     internal const int IsrQueue = 1;
     internal const int IsrConfig = 2;

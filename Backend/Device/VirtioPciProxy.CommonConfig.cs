@@ -1,4 +1,5 @@
 using System.Numerics;
+using RingCore.Virtio;
 using static Backend.Device.VirtioPciLayout;
 
 namespace Backend.Device;
@@ -147,7 +148,7 @@ public sealed partial class VirtioPciProxy
     /// <summary>Features are settled once FEATURES_OK is set (§3.1.1).</summary>
     private void WriteDriverFeatures(uint select, uint value)
     {
-        if (select < 2 && (Device.Status & StatusFeaturesOk) == 0)
+        if (select < 2 && (Device.Status & DeviceStatus.FeaturesOk) == 0)
         {
             int shift = (int)select * 32;
             _driverFeatures = (_driverFeatures & ~(0xFFFF_FFFFUL << shift)) | ((ulong)value << shift);

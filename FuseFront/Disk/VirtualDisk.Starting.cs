@@ -83,8 +83,13 @@ public sealed partial class VirtualDisk
 
     private void Start(VirtualDiskOptions options)
     {
-        _mainContext.SetFdHandler(_transport.Connection, new AioHandler { Read = OnConnectionReadable });
+        _mainContext.SetFdHandler(_transport.Connection, new AioHandler { Read = OnConnectionEnded });
         _mainContext.SetEventNotifier(_driver.ConfigIrq, new AioHandler { Read = OnConfigIrq });
+        if (_transport.RingErrors is { } ringErrors)
+        {
+            _mainContext.SetEventNotifier(ringErrors, new AioHandler { Read = () => OnRingError(ringErrors) });
+        }
+
         PlaceQueues(options.Affinity);
         foreach (FrontQueue queue in _queues)
         {

@@ -149,6 +149,11 @@ public sealed partial class VirtualDisk
         _recovery.End();
         _mainContext.SetFdHandler(_transport.Connection, null);
         _mainContext.SetEventNotifier(_driver.ConfigIrq, null);
+        if (_transport.RingErrors is { } ringErrors)
+        {
+            _mainContext.SetEventNotifier(ringErrors, null);
+        }
+
         foreach (FrontQueue? queue in _queues)
         {
             queue?.Dispose();

@@ -94,29 +94,7 @@ public sealed partial class VirtualDisk : IDisposable
     /// <summary>Unmounts; throws EBUSY while files are open in the mount, unless lazily.</summary>
     public void Unmount(bool lazy) => _session.Unmount(lazy);
 
-    private void OnConnectionReadable()
-    {
-        // What was readable may have been an answer, which the question that was open then has taken.
-        if (!_transport.Connection.WaitReadable(TimeSpan.Zero))
-        {
-            return;
-        }
-
-        try
-        {
-            // The next question finds out what is there: the end, or a message that takes its answer's place.
-            _ = _transport.ReadConfig();
-            Fail("the backend sent a message that nobody had asked for");
-        }
-        catch (Exception e) when (e is PosixException { Errno: Errno.EPIPE or Errno.ECONNRESET } or ProtocolException { Errno: Errno.ECONNRESET })
-        {
-            Fail("the backend has closed the connection");
-        }
-        catch (IOException e)
-        {
-            Fail($"the backend sent a message that nobody had asked for: {e.Message}");
-        }
-    }
+    private void OnConnectionEnded() => Fail("the backend has closed the connection");
 
     private void OnConfigIrq()
     {
@@ -135,6 +113,14 @@ public sealed partial class VirtualDisk : IDisposable
         catch (IOException e)
         {
             Fail(e.Message);
+        }
+    }
+
+    private void OnRingError(EventNotifier ringErrors)
+    {
+        if (ringErrors.TestAndClear())
+        {
+            _recovery.AskedForReset();
         }
     }
 

@@ -56,8 +56,14 @@ public interface IDriverTransport : IDisposable
     /// </summary>
     void PlaceQueue(int index, int? cpu);
 
-    /// <summary>Readable, or at its end, when the device's process is gone.</summary>
+    /// <summary>Readable when the device's process is gone; not when it only says something.</summary>
     FileDescriptor Connection { get; }
+
+    /// <summary>
+    /// Fires when the device has met an error in a ring, which only a reset mends. Null where the device says so in its status
+    /// (NEEDS_RESET) and by a configuration interrupt. The transport's, until it is disposed.
+    /// </summary>
+    EventNotifier? RingErrors => null;
 
     /// <summary>For log lines.</summary>
     string Description { get; }

@@ -25,11 +25,15 @@ public sealed unsafe class VhostUserClient : IDisposable
 
     private static readonly Logger Log = LogManager.GetCurrentClassLogger();
     private readonly VhostUserConnection _connection;
+    private readonly int _timeoutMs;
 
     /// <summary>Begins the session on a connected socket, which this object owns from now on.</summary>
+    /// <param name="socket">Connected.</param>
+    /// <param name="timeoutMs">How long the back end may take to answer, not read, or end the session.</param>
     /// <exception cref="ProtocolException">The back end cannot be one of a block device.</exception>
-    public VhostUserClient(UnixSocket socket)
+    public VhostUserClient(UnixSocket socket, int timeoutMs = AnswerTimeoutMs)
     {
+        _timeoutMs = timeoutMs;
         _connection = new VhostUserConnection(socket);
         try
         {
@@ -59,7 +63,7 @@ public sealed unsafe class VhostUserClient : IDisposable
         Log.Debug("protocol features {0}, features {1}", ProtocolFeatures, BackendFeatures);
     }
 
-    /// <summary>The socket: readable without a question being open means that the back end has gone.</summary>
+    /// <summary>The socket, to be watched for its end.</summary>
     public FileDescriptor Descriptor => _connection.Socket.Descriptor;
 
     /// <summary>What the back end offers, the bit of the protocol's own features included.</summary>
@@ -74,7 +78,7 @@ public sealed unsafe class VhostUserClient : IDisposable
     {
         bool acknowledged = ProtocolFeatures.HasFlag(VhostUserProtocolFeatures.ReplyAck);
         Send(request, acknowledged ? VhostUserFlags.NeedReply : VhostUserFlags.None, payload, fds);
-        if (acknowledged && ReceiveU64(request, AnswerTimeoutMs) is not 0 and var result)
+        if (acknowledged && ReceiveU64(request, _timeoutMs) is not 0 and var result)
         {
             throw new ProtocolException($"the back end refuses {request} ({result})", Errno.EINVAL);
         }
@@ -87,11 +91,7 @@ public sealed unsafe class VhostUserClient : IDisposable
         where T : unmanaged => Tell(request, Bytes(ref payload));
 
     /// <summary>Asks for a number.</summary>
-    public ulong AskU64(VhostUserRequest request, int timeoutMs = AnswerTimeoutMs)
-    {
-        Send(request, VhostUserFlags.None, [], []);
-        return ReceiveU64(request, timeoutMs);
-    }
+    public ulong AskU64(VhostUserRequest request) => AskU64(request, _timeoutMs);
 
     /// <summary>Fills <paramref name="config"/>, at most <see cref="VhostUserConfig.MaxSize"/> bytes, with the beginning of the configuration.</summary>
     public void ReadConfig(Span<byte> config)
@@ -102,7 +102,7 @@ public sealed unsafe class VhostUserClient : IDisposable
         message.Clear();
         MemoryMarshal.Write(message, ask);
         Send(VhostUserRequest.GetConfig, VhostUserFlags.None, message, []);
-        ReadOnlySpan<byte> answer = Receive(VhostUserRequest.GetConfig, AnswerTimeoutMs);
+        ReadOnlySpan<byte> answer = Receive(VhostUserRequest.GetConfig, _timeoutMs);
         PayloadReader reader = new(answer);
         if (!reader.TryRead(out VhostUserConfig head) || head.Offset != 0 || head.Size != config.Length || reader.Rest.Length != config.Length)
         {
@@ -116,19 +116,21 @@ public sealed unsafe class VhostUserClient : IDisposable
     /// Ends the session and waits until the back end has hung up too: it does so when what it had begun is finished, and
     /// touches nothing of the memory afterwards.
     /// </summary>
-    /// <exception cref="ProtocolException">ETIMEDOUT: it does not hang up.</exception>
+    /// <exception cref="ProtocolException">ETIMEDOUT: it does not hang up, whatever it has to say meanwhile.</exception>
     public void End()
     {
         _connection.Socket.EndSending();
+        long deadline = Environment.TickCount64 + _timeoutMs;
         while (true)
         {
-            switch (_connection.Receive(AnswerTimeoutMs))
+            int left = (int)Math.Max(0, deadline - Environment.TickCount64);
+            switch (_connection.Receive(left))
             {
                 case MessageReceive.Closed:
                     return;
-                case MessageReceive.Message:
+                case MessageReceive.Message when left > 0:
                     break; // What it still had to say does not matter any more.
-                case MessageReceive.WouldBlock:
+                case MessageReceive.Message or MessageReceive.WouldBlock:
                     throw new ProtocolException("the back end does not end the session: it still has requests", Errno.ETIMEDOUT);
                 default:
                     throw new ProtocolException("the back end sends a message of an impossible size");
@@ -142,12 +144,18 @@ public sealed unsafe class VhostUserClient : IDisposable
     private static ReadOnlySpan<byte> Bytes<T>(ref T value)
         where T : unmanaged => MemoryMarshal.AsBytes(new ReadOnlySpan<T>(ref value));
 
+    private ulong AskU64(VhostUserRequest request, int timeoutMs)
+    {
+        Send(request, VhostUserFlags.None, [], []);
+        return ReceiveU64(request, timeoutMs);
+    }
+
     private void Send(VhostUserRequest request, VhostUserFlags flags, ReadOnlySpan<byte> payload, ReadOnlySpan<FileDescriptor> fds)
     {
         payload.CopyTo(_connection.Begin(request, flags, payload.Length));
         try
         {
-            _connection.SendWithin(AnswerTimeoutMs, fds);
+            _connection.SendWithin(_timeoutMs, fds);
         }
         catch (PosixException e) when (e.Errno is Errno.EPIPE or Errno.ECONNRESET)
         {
@@ -171,6 +179,7 @@ public sealed unsafe class VhostUserClient : IDisposable
             case MessageReceive.Message:
                 break;
             case MessageReceive.WouldBlock:
+                _connection.Break(); // An answer that comes after all would be taken for the next question's.
                 throw new ProtocolException($"the back end does not answer {request}; is it serving another front end?", Errno.ETIMEDOUT);
             case MessageReceive.BadSize:
                 throw new ProtocolException($"the back end answers {request} with an impossible {_connection.Header.Size} bytes");

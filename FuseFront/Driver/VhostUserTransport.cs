@@ -23,6 +23,7 @@ public sealed class VhostUserTransport : IDriverTransport
     private static readonly Logger Log = LogManager.GetCurrentClassLogger();
     private readonly string _path;
     private readonly Epoll _watch = new(capacity: 1);
+    private readonly EventNotifier _ringErrors = new();
     private readonly SortedDictionary<int, EventFd> _kicks = [];
     private VhostUserClient? _client;
     private byte _status;
@@ -40,14 +41,17 @@ public sealed class VhostUserTransport : IDriverTransport
         catch
         {
             _watch.Dispose();
+            _ringErrors.Dispose();
             throw;
         }
     }
 
     public string Description => "virtio-blk over vhost-user";
 
-    /// <summary>Readable while the socket of the session is: sessions change, this does not.</summary>
+    /// <summary>Readable at the end of the session's socket: sessions change, this does not.</summary>
     public FileDescriptor Connection => _watch.Descriptor;
+
+    public EventNotifier? RingErrors => _ringErrors;
 
     public byte Status
     {
@@ -125,13 +129,13 @@ public sealed class VhostUserTransport : IDriverTransport
         _kicks.Add(queue.Index, new EventFd());
     }
 
-    /// <summary>A ring's error counts as a change of the configuration: whoever hears of it asks for the status.</summary>
+    /// <summary>Changes of the configuration are not told: the back end would need a socket of its own for it.</summary>
     public void BindInterrupts(EventNotifier config, IReadOnlyList<EventNotifier> queues)
     {
         for (int i = 0; i < queues.Count; i++)
         {
             Client.Tell(VhostUserRequest.SetVringCall, (ulong)i, [queues[i].WriteDescriptor]);
-            Client.Tell(VhostUserRequest.SetVringErr, (ulong)i, [config.WriteDescriptor]);
+            Client.Tell(VhostUserRequest.SetVringErr, (ulong)i, [_ringErrors.WriteDescriptor]);
         }
     }
 
@@ -150,6 +154,7 @@ public sealed class VhostUserTransport : IDriverTransport
     {
         Close();
         _watch.Dispose();
+        _ringErrors.Dispose();
     }
 
     /// <summary>The device is complete: from now on a kick starts a ring.</summary>
@@ -186,7 +191,7 @@ public sealed class VhostUserTransport : IDriverTransport
     private VhostUserClient Connect(TimeSpan patience)
     {
         VhostUserClient client = new(UnixSocket.Connect(_path, patience));
-        _watch.Add(client.Descriptor, PollEvents.In, 0);
+        _watch.Add(client.Descriptor, PollEvents.PeerEnd, 0);
         Log.Debug("connected to {0}", _path);
         return _client = client;
     }
@@ -200,6 +205,7 @@ public sealed class VhostUserTransport : IDriverTransport
             _client = null;
         }
 
+        _ringErrors.TestAndClear(); // Of rings that are no more.
         foreach (EventFd kick in _kicks.Values)
         {
             kick.Dispose();

@@ -8,8 +8,8 @@ namespace FuseFront.Driver;
 public readonly record struct RegisterBlock(int Bar, uint Offset, uint Length);
 
 /// <summary>
-/// What the PCI capability list of a virtio device says (virtio 1.3 §4.1.4): where its register blocks lie. Whatever the
-/// device claims is checked against the regions it has.
+/// What the PCI capability list of a virtio device says (virtio 1.3 §4.1.4): where its register blocks lie. Every block lies
+/// within a region that the device has.
 /// </summary>
 public sealed record VirtioPciCapabilities
 {
@@ -23,7 +23,15 @@ public sealed record VirtioPciCapabilities
     private const int CapabilityPointer = 0x34;
     private const byte CapabilityVendor = 0x09;
     private const byte CapabilityMsix = 0x11;
-    private const byte CapabilityVendorData = 9;
+    private const byte TypeCommon = 1;
+    private const byte TypeNotify = 2;
+    private const byte TypeDevice = 4;
+    private const byte TypeVendorData = 9;
+    private const int ConfigSize = 256;
+    private const int MsixLength = 12;
+    private const int BlockLength = 16;
+    private const int NotifyLength = 20;
+    private const int PlacementLength = 16;
     private const ushort PlacementVendorId = 0xFFFE;
     private const uint PlacementMagic = 0x75706376;
     private const ushort MsixEnable = 0x8000;
@@ -40,7 +48,10 @@ public sealed record VirtioPciCapabilities
     /// <summary>Bytes between the doorbells of two values of queue_notify_off.</summary>
     public uint NotifyMultiplier { get; private set; }
 
-    /// <summary>Where the device takes placement hints, one u32 a queue; null for a device that takes none.</summary>
+    /// <summary>
+    /// Where the device takes placement hints, one u32 a queue; null for a device that takes none. Its length is what the BAR has
+    /// room for.
+    /// </summary>
     public RegisterBlock? Placement { get; private set; }
 
     private int MsixOffset { get; set; }
@@ -49,7 +60,7 @@ public sealed record VirtioPciCapabilities
     /// <exception cref="ProtocolException">The device is not a virtio block device, or its capabilities are broken.</exception>
     public static VirtioPciCapabilities Find(VfioUserClient client)
     {
-        Span<byte> config = stackalloc byte[256];
+        Span<byte> config = stackalloc byte[ConfigSize];
         client.Read(VfioPciRegion.Config, 0, config);
         ushort vendor = BinaryPrimitives.ReadUInt16LittleEndian(config);
         ushort device = BinaryPrimitives.ReadUInt16LittleEndian(config[2..]);
@@ -69,7 +80,7 @@ public sealed record VirtioPciCapabilities
         // 48 capabilities fill the space: more mean a loop.
         for (int n = 0; at != 0; n++)
         {
-            if (n == 48 || at < 64 || at > 256 - 20)
+            if (n == 48 || at < 64)
             {
                 throw new ProtocolException("the device's capability list is broken");
             }
@@ -93,42 +104,53 @@ public sealed record VirtioPciCapabilities
 
     private void Take(ReadOnlySpan<byte> config, int at)
     {
-        if (config[at] == CapabilityMsix)
+        ReadOnlySpan<byte> capability = config[at..];
+        if (capability[0] == CapabilityMsix)
         {
+            RequireLength(capability, MsixLength);
             MsixOffset = at;
         }
-
-        if (config[at] != CapabilityVendor)
+        else if (capability[0] == CapabilityVendor)
         {
-            return;
+            switch (capability[3])
+            {
+                case TypeCommon or TypeNotify or TypeDevice:
+                    RequireLength(capability, capability[3] == TypeNotify ? NotifyLength : BlockLength);
+                    TakeBlock(capability);
+                    break;
+                case TypeVendorData when capability.Length >= PlacementLength:
+                    TakePlacement(capability);
+                    break;
+                default:
+                    break; // ISR is for INTx, which this driver does not use; the rest is optional.
+            }
         }
+    }
 
-        if (config[at + 3] == CapabilityVendorData)
-        {
-            TakePlacement(config[at..]);
-            return;
-        }
-
+    private void TakeBlock(ReadOnlySpan<byte> capability)
+    {
         RegisterBlock block = new(
-            config[at + 4],
-            BinaryPrimitives.ReadUInt32LittleEndian(config[(at + 8)..]),
-            BinaryPrimitives.ReadUInt32LittleEndian(config[(at + 12)..]));
+            capability[4],
+            BinaryPrimitives.ReadUInt32LittleEndian(capability[8..]),
+            BinaryPrimitives.ReadUInt32LittleEndian(capability[12..]));
+        if (block.Bar > VfioPciRegion.Bar5)
+        {
+            return; // A reserved value: the driver must ignore the capability (§4.1.4.1).
+        }
 
         // The first of each kind that the driver can use is the preferred one (§4.1.4.1).
-        switch (config[at + 3])
+        switch (capability[3])
         {
-            case 1 when Common.Length == 0:
+            case TypeCommon when Common.Length == 0:
                 Common = block;
                 break;
-            case 2 when Notify.Length == 0:
+            case TypeNotify when Notify.Length == 0:
                 Notify = block;
-                NotifyMultiplier = BinaryPrimitives.ReadUInt32LittleEndian(config[(at + 16)..]);
+                NotifyMultiplier = BinaryPrimitives.ReadUInt32LittleEndian(capability[16..]);
                 break;
-            case 4 when Device.Length == 0:
+            case TypeDevice when Device.Length == 0:
                 Device = block;
                 break;
-            default:
-                break; // ISR is for INTx, which this driver does not use; the rest is optional.
         }
     }
 
@@ -136,9 +158,10 @@ public sealed record VirtioPciCapabilities
     private void TakePlacement(ReadOnlySpan<byte> capability)
     {
         if (BinaryPrimitives.ReadUInt16LittleEndian(capability[4..]) == PlacementVendorId
-            && BinaryPrimitives.ReadUInt32LittleEndian(capability[8..]) == PlacementMagic)
+            && BinaryPrimitives.ReadUInt32LittleEndian(capability[8..]) == PlacementMagic
+            && capability[6] <= VfioPciRegion.Bar5)
         {
-            Placement = new RegisterBlock(capability[6], BinaryPrimitives.ReadUInt32LittleEndian(capability[12..]), 0);
+            Placement = new RegisterBlock(capability[6], BinaryPrimitives.ReadUInt32LittleEndian(capability[12..]), sizeof(uint));
         }
     }
 
@@ -151,11 +174,30 @@ public sealed record VirtioPciCapabilities
 
         foreach (RegisterBlock block in (ReadOnlySpan<RegisterBlock>)[Common, Notify, Device])
         {
-            ulong size = block.Bar <= VfioPciRegion.Bar5 ? client.GetRegionInfo(block.Bar).Size : 0;
-            if ((ulong)block.Offset + block.Length > size)
-            {
-                throw new ProtocolException($"a capability points outside BAR {block.Bar}");
-            }
+            RequireRoom(client, block);
+        }
+
+        if (Placement is { } registers)
+        {
+            ulong room = RequireRoom(client, registers);
+            Placement = registers with { Length = (uint)Math.Min(room, uint.MaxValue) };
+        }
+    }
+
+    /// <summary>Bytes that the BAR has from the block's beginning on: at least its length.</summary>
+    private static ulong RequireRoom(VfioUserClient client, RegisterBlock block)
+    {
+        ulong size = client.GetRegionInfo(block.Bar).Size;
+        return (ulong)block.Offset + block.Length <= size
+            ? size - block.Offset
+            : throw new ProtocolException($"a capability points outside BAR {block.Bar}");
+    }
+
+    private static void RequireLength(ReadOnlySpan<byte> capability, int length)
+    {
+        if (capability.Length < length)
+        {
+            throw new ProtocolException($"the device has a capability {capability[0]:x2} of less than {length} bytes at the end of its list");
         }
     }
 }

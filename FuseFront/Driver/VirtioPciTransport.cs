@@ -31,17 +31,22 @@ public sealed class VirtioPciTransport : IDriverTransport
     private const int QueueDevice = 48;
     private const ushort NoVector = 0xFFFF;
 
+    private const int ResetTimeoutMs = 30_000;
     private readonly VfioUserClient _client;
     private readonly VirtioPciCapabilities _capabilities;
     private readonly Dictionary<int, ulong> _doorbells = [];
+    private readonly int _resetTimeoutMs;
     private IoEventFdTable<EventFd>? _ioEventFds;
     private DmaMemory? _memory;
 
     /// <summary>Finds the device behind a connected client, which this object owns from now on.</summary>
+    /// <param name="client">Connected.</param>
+    /// <param name="resetTimeoutMs">How long the device may take to finish a reset.</param>
     /// <exception cref="ProtocolException">It is no modern virtio block device on PCI.</exception>
-    public VirtioPciTransport(VfioUserClient client)
+    public VirtioPciTransport(VfioUserClient client, int resetTimeoutMs = ResetTimeoutMs)
     {
         _client = client;
+        _resetTimeoutMs = resetTimeoutMs;
         VfioDeviceInfo info = client.GetDeviceInfo();
         if ((info.Flags & VfioDeviceFlags.Pci) == 0 || info.RegionCount <= VfioPciRegion.Config)
         {
@@ -53,7 +58,7 @@ public sealed class VirtioPciTransport : IDriverTransport
 
     public string Description => $"virtio-pci {_capabilities.DeviceId:x4} over vfio-user";
 
-    public FileDescriptor Connection => _client.Descriptor;
+    public FileDescriptor Connection => _client.Ended;
 
     public byte Status
     {
@@ -187,9 +192,10 @@ public sealed class VirtioPciTransport : IDriverTransport
 
     public void PlaceQueue(int index, int? cpu)
     {
-        if (_capabilities.Placement is { } registers)
+        ulong register = (ulong)index * sizeof(uint);
+        if (_capabilities.Placement is { } registers && register + sizeof(uint) <= registers.Length)
         {
-            _client.Post(registers.Bar, registers.Offset + ((uint)index * sizeof(uint)), cpu is { } one ? (uint)one : uint.MaxValue);
+            _client.Post(registers.Bar, registers.Offset + register, cpu is { } one ? (uint)one : uint.MaxValue);
         }
     }
 
@@ -212,11 +218,12 @@ public sealed class VirtioPciTransport : IDriverTransport
 
     private void WaitForReset()
     {
-        for (int attempt = 0; ReadCommon<byte>(DeviceStatusRegister) != 0; attempt++)
+        long deadline = Environment.TickCount64 + _resetTimeoutMs;
+        while (ReadCommon<byte>(DeviceStatusRegister) != 0)
         {
-            if (attempt == 1000)
+            if (Environment.TickCount64 >= deadline)
             {
-                throw new ProtocolException("the device does not finish its reset");
+                throw new ProtocolException($"the device does not finish its reset in {_resetTimeoutMs / 1000.0} s", Errno.ETIMEDOUT);
             }
 
             Thread.Sleep(1); // §4.1.4.3.2: the driver waits until the status reads 0; there is no event for it.

@@ -141,7 +141,7 @@ internal static unsafe class FuseHandshake
                 throw new PosixException(Errno.ETIMEDOUT, "waiting for FUSE INIT");
             }
 
-            device.WaitReadable((int)left.TotalMilliseconds + 1);
+            device.Descriptor.Wait(PollEvents.In, (int)left.TotalMilliseconds + 1);
         }
     }
 

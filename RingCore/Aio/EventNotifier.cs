@@ -4,7 +4,8 @@ namespace RingCore.Aio;
 
 /// <summary>
 /// An eventfd, or a pipe where the kernel has none, that wakes a context. Owns its descriptors. <see cref="Signal"/> and
-/// <see cref="TestAndClear"/> may be called from any thread, neither blocks.
+/// <see cref="TestAndClear"/> may be called from any thread. Neither waits, but for <see cref="Signal"/> of an eventfd that a
+/// peer has made blocking and full (<see cref="EventFd"/>).
 /// </summary>
 public sealed class EventNotifier : IDisposable
 {

@@ -87,8 +87,9 @@ public abstract partial class MessageConnection
         ReleaseOutput();
     }
 
-    /// <summary>Sends what was begun and waits until it has gone. After a broken connection nothing is under way any more.</summary>
-    /// <exception cref="PosixException">ETIMEDOUT, or the connection is broken.</exception>
+    /// <summary>Sends what was begun and waits until it has gone. Where that fails, the connection is over (<see cref="Break"/>).</summary>
+    /// <exception cref="ProtocolException">ETIMEDOUT: the other side does not read.</exception>
+    /// <exception cref="PosixException">The connection is broken (EPIPE, ECONNRESET).</exception>
     public void SendWithin(int timeoutMs, ReadOnlySpan<FileDescriptor> descriptors = default)
     {
         try
@@ -98,19 +99,30 @@ public abstract partial class MessageConnection
             while (!done)
             {
                 int left = (int)Math.Max(0, deadline - Environment.TickCount64);
-                if (!_socket.Wait(SocketEvents.Writable, left))
+                if (!_socket.Descriptor.Wait(PollEvents.Out, left))
                 {
-                    throw new PosixException(Errno.ETIMEDOUT, $"send a {_protocol} message");
+                    throw new ProtocolException(
+                        $"the other side does not read: a {_protocol} message waits for {timeoutMs / 1000.0} s", Errno.ETIMEDOUT);
                 }
 
                 done = Flush();
             }
         }
-        catch (PosixException e) when (e.Errno != Errno.ETIMEDOUT)
+        catch (IOException)
         {
-            Discard();
+            Break();
             throw;
         }
+    }
+
+    /// <summary>
+    /// Gives the connection up for good, as when half a message has gone and the rest cannot: both sides find its end, and what
+    /// is sent from now on meets EPIPE.
+    /// </summary>
+    public void Break()
+    {
+        Discard();
+        _socket.End();
     }
 
     private void Advance(int result)

@@ -25,7 +25,7 @@ public enum MessageReceive
 /// Cuts the byte stream of one connection into messages, for both of its ends alike; never blocks unless asked to. What a
 /// message is (its header, its size) a derived class says, one for vfio-user and one for vhost-user. A message's payload and
 /// descriptors are valid until the next one is taken; descriptors that nobody took are closed then, so that none leaks
-/// whatever the peer sends. One thread at a time. (Sending is in <c>MessageConnection.Send.cs</c>.)
+/// whatever the peer sends. One thread at a time receives, and one sends. (Sending is in <c>MessageConnection.Send.cs</c>.)
 /// </summary>
 public abstract partial class MessageConnection : IDisposable
 {
@@ -119,7 +119,7 @@ public abstract partial class MessageConnection : IDisposable
         {
             MessageReceive result = Receive();
             int left = (int)Math.Max(0, deadline - Environment.TickCount64);
-            if (result != MessageReceive.WouldBlock || !_socket.Wait(SocketEvents.Readable, left))
+            if (result != MessageReceive.WouldBlock || !_socket.Descriptor.Wait(PollEvents.In, left))
             {
                 return result;
             }

@@ -3,9 +3,15 @@ using System.Runtime.InteropServices;
 namespace RingCore.Posix;
 
 /// <summary>
-/// A non-blocking eventfd(2) counter: the doorbell, the interrupt line and the wake-up of this project. Owns its
-/// descriptor. <see cref="Signal"/> and <see cref="TestAndClear"/> may be called from any thread.
+/// An eventfd(2) counter: the doorbell, the interrupt line and the wake-up of this project. Owns its descriptor.
+/// <see cref="Signal"/> and <see cref="TestAndClear"/> may be called from any thread.
 /// </summary>
+/// <remarks>
+/// It is non-blocking for as long as whoever else holds it lets it be: O_NONBLOCK belongs to the open file description, which
+/// every holder of the eventfd shares. A peer that clears it and fills the counter makes <see cref="Signal"/> wait until
+/// somebody reads. There is no write that refuses to wait (eventfds know no RWF_NOWAIT for it), so the calls that may wait keep
+/// the GC transition: the thread that signals that peer is held, and no other.
+/// </remarks>
 public sealed unsafe class EventFd : IDisposable
 {
     private const int EfdCloExec = 0x80000;
@@ -20,8 +26,8 @@ public sealed unsafe class EventFd : IDisposable
     }
 
     /// <summary>
-    /// Takes over a descriptor that a peer sent. It is made non-blocking, so that a peer which fills the counter cannot
-    /// block us. Anything that can be written 8 bytes works as one.
+    /// Takes over a descriptor that a peer sent, of which <see cref="FileIdentity.IsEventFd"/> must hold: writing to anything
+    /// else may do anything. It is made non-blocking, for the peers that leave it so.
     /// </summary>
     public EventFd(FileDescriptor descriptor)
     {
@@ -33,22 +39,25 @@ public sealed unsafe class EventFd : IDisposable
     /// <summary>The descriptor, to be watched or sent; still owned by this object.</summary>
     public FileDescriptor Descriptor { get; }
 
-    /// <summary>Adds one. A full counter (EAGAIN) is as good as signalled; returns false for any other error.</summary>
+    /// <summary>
+    /// Adds one. A full counter (EAGAIN) is as good as signalled; returns false for any other error. Waits while the counter is
+    /// full and a peer has made it a blocking one.
+    /// </summary>
     public bool Signal()
     {
         ulong one = 1;
-        return Libc.writeNb(_number, (byte*)&one, sizeof(ulong)) == sizeof(ulong)
+        return Libc.write(_number, (byte*)&one, sizeof(ulong)) == sizeof(ulong)
             || Marshal.GetLastPInvokeError() == Errno.EAGAIN;
     }
 
     /// <summary>
-    /// Resets the counter and tells whether it was above zero. Does not block, even if a peer that shares the counter has made
-    /// it a blocking one.
+    /// Resets the counter and tells whether it was above zero. Does not wait, even if a peer that shares the counter has made
+    /// it a blocking one (before Linux 5.8 it does then, until somebody signals).
     /// </summary>
     public bool TestAndClear()
     {
         ulong value;
-        nint n = HasNoWait.Value ? ReadNoWait(_number, &value) : Libc.readNb(_number, (byte*)&value, sizeof(ulong));
+        nint n = HasNoWait.Value ? ReadNoWait(_number, &value) : Libc.read(_number, (byte*)&value, sizeof(ulong));
         return n == sizeof(ulong) && value != 0;
     }
 

@@ -94,15 +94,36 @@ public sealed class FileDescriptor : SafeHandle
         }
     }
 
-    /// <summary>Waits until the descriptor is readable, at its end or in error; false after <paramref name="timeout"/>, or on a signal.</summary>
-    public unsafe bool WaitReadable(TimeSpan timeout)
+    /// <summary>Waits until one of <paramref name="events"/>, an error or an end; false after the time (poll(2), restarted on EINTR).</summary>
+    /// <param name="events">What to wait for.</param>
+    /// <param name="timeoutMs">Milliseconds; 0 only looks, -1 waits for ever.</param>
+    public unsafe bool Wait(PollEvents events, int timeoutMs)
     {
-        const short PollIn = 1;
-        Libc.PollEntry entry = new() { Fd = Number, Events = PollIn };
+        Libc.PollEntry entry = new() { Fd = Number, Events = (short)events };
+        long deadline = Environment.TickCount64 + timeoutMs;
+        int left = timeoutMs;
+        while (true)
+        {
+            // One entry, one count.
+            int n = Libc.poll(&entry, 1, left);
+            if (n >= 0)
+            {
+                return n > 0;
+            }
 
-        // One entry, one count.
-        return Libc.pollSockets(&entry, 1, (int)timeout.TotalMilliseconds) > 0;
+            if (Marshal.GetLastPInvokeError() != Posix.Errno.EINTR)
+            {
+                ThrowLast("poll");
+            }
+
+            left = timeoutMs < 0 ? -1 : (int)Math.Max(0, deadline - Environment.TickCount64);
+        }
     }
+
+    /// <summary>As <see cref="Wait"/>, until the descriptor is readable.</summary>
+    /// <param name="timeout">Not negative; rounded down to milliseconds, 24 days at most.</param>
+    public bool WaitReadable(TimeSpan timeout) =>
+        Wait(PollEvents.In, (int)Math.Min(timeout.TotalMilliseconds, int.MaxValue));
 
     /// <inheritdoc/>
     protected override bool ReleaseHandle() => Libc.close((int)handle) == 0;

@@ -68,20 +68,6 @@ public sealed unsafe class FuseDevice : IDisposable
         return n < 0 ? -Marshal.GetLastPInvokeError() : n;
     }
 
-    /// <summary>Waits until a request, or the mount's end, can be received; false after the time.</summary>
-    public bool WaitReadable(int timeoutMs)
-    {
-        // One entry, one count.
-        Libc.PollEntry entry = new() { Fd = _number, Events = 1 };
-        int n = Libc.pollSockets(&entry, 1, timeoutMs);
-        if (n < 0 && Marshal.GetLastPInvokeError() != Errno.EINTR)
-        {
-            ThrowLast("poll /dev/fuse");
-        }
-
-        return n > 0;
-    }
-
     /// <summary>Closes the channel. When it is the connection's last, the mount is dead: every access gives ENOTCONN.</summary>
     public void Dispose()
     {

@@ -14,10 +14,6 @@ internal static unsafe partial class Libc
     [LibraryImport(Name, EntryPoint = "syscall", SetLastError = true)]
     internal static partial nint pidfdSendSignal(nint number, nint pidfd, nint signal, nint info, nint flags);
 
-    /// <summary>poll(2) of one descriptor: struct pollfd is an int and two shorts.</summary>
-    [LibraryImport(Name, EntryPoint = "poll", SetLastError = true)]
-    internal static partial int pollProcess(long* pollfd, nuint count, int timeoutMs);
-
     [LibraryImport(Name, EntryPoint = "setsid", SetLastError = true)]
     internal static partial int newSession();
 

@@ -12,6 +12,7 @@ internal static unsafe partial class Libc
     internal const int SOL_SOCKET = 1;
     internal const int SCM_RIGHTS = 1;
     internal const int SHUT_WR = 1;
+    internal const int SHUT_RDWR = 2;
     internal const int SCM_MAX_FD = 253;
     internal const int MSG_CTRUNC = 0x8;
     internal const int MSG_DONTWAIT = 0x40;
@@ -45,9 +46,6 @@ internal static unsafe partial class Libc
     [LibraryImport(Name, SetLastError = true)]
     internal static partial nint recvmsg(int fd, MessageHeader* message, int flags);
 
-    [LibraryImport(Name, EntryPoint = "poll", SetLastError = true)]
-    internal static partial int pollSockets(PollEntry* entries, ulong count, int timeoutMs);
-
     [LibraryImport(Name, EntryPoint = "unlink", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     internal static partial int unlinkSocket(string path);
 
@@ -71,14 +69,5 @@ internal static unsafe partial class Libc
         internal nuint Length;
         internal int Level;
         internal int Type;
-    }
-
-    /// <summary>struct pollfd.</summary>
-    [StructLayout(LayoutKind.Sequential)]
-    internal struct PollEntry
-    {
-        internal int Fd;
-        internal short Events;
-        internal short Returned;
     }
 }

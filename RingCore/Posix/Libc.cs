@@ -33,16 +33,6 @@ internal static unsafe partial class Libc
     [LibraryImport(Name, SetLastError = true)]
     internal static partial nint write(int fd, byte* buffer, nuint count);
 
-    /// <summary>For descriptors on which write cannot block, such as a non-blocking eventfd.</summary>
-    [SuppressGCTransition]
-    [LibraryImport(Name, EntryPoint = "write", SetLastError = true)]
-    internal static partial nint writeNb(int fd, byte* buffer, nuint count);
-
-    /// <summary>For descriptors on which read cannot block, such as a non-blocking eventfd.</summary>
-    [SuppressGCTransition]
-    [LibraryImport(Name, EntryPoint = "read", SetLastError = true)]
-    internal static partial nint readNb(int fd, byte* buffer, nuint count);
-
     [LibraryImport(Name, SetLastError = true)]
     internal static partial nint readv(int fd, IoVector* vectors, int count);
 

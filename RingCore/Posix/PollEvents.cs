@@ -14,6 +14,9 @@ public enum PollEvents : uint
     /// <summary>Always reported.</summary>
     HangUp = 0x10,
 
+    /// <summary>EPOLLRDHUP: the peer of a stream socket sends no more, whether or not something is still there to be received.</summary>
+    PeerEnd = 0x2000,
+
     /// <summary>EPOLLEXCLUSIVE: of all that wait so for one event, one is woken. Only when a watch is added.</summary>
     Exclusive = 1u << 28,
 }

@@ -7,12 +7,11 @@ namespace RingCore.Posix;
 /// One running process, held by a pidfd: a number that is given to another process meanwhile cannot mislead it. Owns the
 /// descriptor.
 /// </summary>
-public sealed unsafe class ProcessHandle : IDisposable
+public sealed class ProcessHandle : IDisposable
 {
     public const int SigKill = 9;
     public const int SigTerm = 15;
     private const int ESRCH = 3;
-    private const long PollIn = 1;
     private readonly FileDescriptor _pidfd;
 
     private ProcessHandle(FileDescriptor pidfd, int pid)
@@ -54,26 +53,7 @@ public sealed unsafe class ProcessHandle : IDisposable
     }
 
     /// <summary>Waits until the process has ended, zombies included. False when it still runs after <paramref name="timeout"/>.</summary>
-    public bool WaitForExit(TimeSpan timeout)
-    {
-        long deadline = Environment.TickCount64 + (long)timeout.TotalMilliseconds;
-        while (true)
-        {
-            // struct pollfd { int fd; short events; short revents; } in one 8-byte local, little-endian; poll writes within it.
-            long pollfd = (uint)_pidfd.Number | (PollIn << 32);
-            int left = (int)Math.Clamp(deadline - Environment.TickCount64, 0, int.MaxValue);
-            int ready = Libc.pollProcess(&pollfd, 1, left);
-            if (ready >= 0)
-            {
-                return ready > 0;
-            }
-
-            if (Marshal.GetLastPInvokeError() != Errno.EINTR)
-            {
-                ThrowLast("poll pidfd");
-            }
-        }
-    }
+    public bool WaitForExit(TimeSpan timeout) => _pidfd.WaitReadable(timeout > TimeSpan.Zero ? timeout : TimeSpan.Zero);
 
     /// <summary>Closes the pidfd; the process goes on.</summary>
     public void Dispose() => _pidfd.Dispose();

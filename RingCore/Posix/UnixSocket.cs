@@ -4,17 +4,9 @@ using static RingCore.Posix.PosixException;
 
 namespace RingCore.Posix;
 
-/// <summary>What to wait for on a socket (poll(2)).</summary>
-[Flags]
-public enum SocketEvents : short
-{
-    Readable = 1,
-    Writable = 4,
-}
-
 /// <summary>
 /// One end of a connected UNIX stream socket, non-blocking and close-on-exec, which carries descriptors beside its bytes
-/// (SCM_RIGHTS). Owns its descriptor. One thread at a time.
+/// (SCM_RIGHTS). Owns its descriptor. One thread at a time receives, and one sends.
 /// </summary>
 public sealed unsafe class UnixSocket : IDisposable
 {
@@ -165,34 +157,13 @@ public sealed unsafe class UnixSocket : IDisposable
         }
     }
 
-    /// <summary>Waits until one of <paramref name="events"/> or an end of the connection; false after the time.</summary>
-    /// <param name="events">What to wait for.</param>
-    /// <param name="timeoutMs">Milliseconds; -1 waits for ever.</param>
-    public bool Wait(SocketEvents events, int timeoutMs)
-    {
-        Libc.PollEntry entry = new() { Fd = Descriptor.Number, Events = (short)events };
-        long deadline = Environment.TickCount64 + timeoutMs;
-        int left = timeoutMs;
-        while (true)
-        {
-            // One entry, one count.
-            int n = Libc.pollSockets(&entry, 1, left);
-            if (n >= 0)
-            {
-                return n > 0;
-            }
-
-            if (Marshal.GetLastPInvokeError() != Errno.EINTR)
-            {
-                ThrowLast("poll");
-            }
-
-            left = timeoutMs < 0 ? -1 : (int)Math.Max(0, deadline - Environment.TickCount64);
-        }
-    }
-
     /// <summary>Says to the peer that nothing more will come; what it sends can still be received. A peer that has gone is no error.</summary>
     public void EndSending() => _ = Libc.shutdown(Descriptor.Number, Libc.SHUT_WR);
+
+    /// <summary>
+    /// Ends both directions, for both sides; the descriptor stays open. Any thread: whoever waits for the socket wakes.
+    /// </summary>
+    public void End() => _ = Libc.shutdown(Descriptor.Number, Libc.SHUT_RDWR);
 
     /// <summary>Closes the connection.</summary>
     public void Dispose() => Descriptor.Dispose();

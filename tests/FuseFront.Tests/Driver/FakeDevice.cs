@@ -57,6 +57,8 @@ internal sealed unsafe class FakeDevice : IDriverTransport
 
     public bool HasMemory => _memory.Current.Count > 0;
 
+    public EventNotifier? RingErrors { get; } = new();
+
     public FileDescriptor Connection => _connection.ReadDescriptor;
 
     public string Description => "fake";
@@ -107,9 +109,6 @@ internal sealed unsafe class FakeDevice : IDriverTransport
 
     public void PlaceQueue(int index, int? cpu) => Placed?.Invoke();
 
-    /// <summary>Sends what nobody has asked for.</summary>
-    public void Say() => _connection.Signal();
-
     public void HangUp()
     {
         HasHungUp = true;
@@ -156,6 +155,7 @@ internal sealed unsafe class FakeDevice : IDriverTransport
     {
         _memory.Dispose();
         _connection.Dispose();
+        RingErrors!.Dispose();
     }
 
     private void Reset()

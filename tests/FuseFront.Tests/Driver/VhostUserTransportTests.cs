@@ -177,6 +177,72 @@ public sealed class VhostUserTransportTests
         Assert.That(OpenDescriptors(), Is.LessThan(open + 20));
     }
 
+    /// <summary>With a status of the back end's or without: neither says what has become of a ring.</summary>
+    [TestCase(VhostUserProtocolFeatures.None)]
+    [TestCase(VhostUserProtocolFeatures.Status)]
+    public void Ring_error_is_told_as_such(VhostUserProtocolFeatures status)
+    {
+        List<EventFd> errors = [];
+        _backend.ProtocolFeatures |= status;
+        _backend.Instead[VhostUserRequest.GetStatus] = c => ScriptedBackend.Answer(c, VhostUserRequest.GetStatus, 15UL);
+        _backend.Instead[VhostUserRequest.SetVringErr] = c =>
+        {
+            errors.Add(new EventFd(c.TakeDescriptor(0)));
+            ScriptedBackend.Answer(c, VhostUserRequest.SetVringErr, 0UL);
+        };
+        using VhostUserTransport transport = new(_backend.Socket, NoPatience);
+        BlkDriver driver = new(transport, new BlkDriverOptions { Queues = 2 });
+        Assert.That(errors, Has.Count.EqualTo(2));
+        Assert.That(transport.RingErrors!.TestAndClear(), Is.False);
+        foreach (EventFd error in errors)
+        {
+            error.Signal();
+            Assert.That(transport.RingErrors.TestAndClear(), Is.True);
+        }
+
+        errors[0].Signal();
+        transport.Status = 0;
+        Assert.That(transport.RingErrors.TestAndClear(), Is.False, "an error of rings that are no more");
+        Assert.That(driver.ConfigIrq.TestAndClear(), Is.False);
+        errors.ForEach(error => error.Dispose());
+    }
+
+    [Test]
+    public void Back_end_that_goes_on_talking_does_not_put_off_the_end_of_the_session()
+    {
+        _backend.ProtocolFeatures = VhostUserProtocolFeatures.Config;
+        _backend.Instead[VhostUserRequest.SetOwner] = c =>
+        {
+            try
+            {
+                while (true)
+                {
+                    c.Begin(VhostUserRequest.GetStatus, VhostUserFlags.Reply, sizeof(ulong)).Clear();
+                    c.SendWithin(30_000);
+                }
+            }
+            catch (PosixException)
+            {
+                throw new EndOfStreamException(); // the front has closed the socket
+            }
+        };
+        using VhostUserClient client = new(UnixSocket.Connect(_backend.Socket), timeoutMs: 2000);
+        Assert.That(client.End, Throws.InstanceOf<ProtocolException>().With.Message.Contains("does not end the session"));
+    }
+
+    [Test]
+    public void Back_end_that_does_not_answer_is_asked_nothing_more()
+    {
+        _backend.Instead[VhostUserRequest.GetQueueNum] = _ => { };
+        using VhostUserClient client = new(UnixSocket.Connect(_backend.Socket), timeoutMs: 2000);
+        Assert.That(
+            () => client.AskU64(VhostUserRequest.GetQueueNum),
+            Throws.InstanceOf<ProtocolException>().With.Property("Errno").EqualTo(Errno.ETIMEDOUT));
+        Assert.That(client.Descriptor.Wait(PollEvents.PeerEnd, 0), Is.True);
+        Assert.That(
+            () => client.AskU64(VhostUserRequest.GetFeatures), Throws.InstanceOf<ProtocolException>().With.Message.Contains("closed the connection"));
+    }
+
     private static int OpenDescriptors() => Directory.GetFileSystemEntries("/proc/self/fd").Length;
 
     private VhostUserRequest?[] Heard()

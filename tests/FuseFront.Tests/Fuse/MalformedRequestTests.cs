@@ -140,7 +140,7 @@ public sealed class MalformedRequestTests
         };
         byte[] request = [.. Bytes(header), .. body];
         Assert.That(_kernel.Send(request), Is.EqualTo(request.Length));
-        Assert.That(_kernel.Wait(SocketEvents.Readable, (int)Tool.Limit.TotalMilliseconds), "a reply comes");
+        Assert.That(_kernel.Descriptor.Wait(PollEvents.In, (int)Tool.Limit.TotalMilliseconds), "a reply comes");
         byte[] reply = new byte[1 << 20];
         int length = _kernel.Receive(reply, null, out _);
         FuseOutHeader head = MemoryMarshal.Read<FuseOutHeader>(reply);

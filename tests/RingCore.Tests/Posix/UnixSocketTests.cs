@@ -110,9 +110,9 @@ public class UnixSocketTests
         (UnixSocket a, UnixSocket b) = UnixSocket.CreatePair();
         using UnixSocket second = b;
         Assert.That(second.Receive(new byte[1], null, out _), Is.EqualTo(-Errno.EAGAIN));
-        Assert.That(second.Wait(SocketEvents.Readable, 0), Is.False);
+        Assert.That(second.Descriptor.Wait(PollEvents.In, 0), Is.False);
         a.Dispose();
-        Assert.That(second.Wait(SocketEvents.Readable, 10_000), Is.True);
+        Assert.That(second.Descriptor.Wait(PollEvents.In, 10_000), Is.True);
         Assert.That(second.Receive(new byte[1], null, out _), Is.Zero);
         Assert.That(second.Send("x"u8), Is.EqualTo(-Errno.EPIPE));
     }

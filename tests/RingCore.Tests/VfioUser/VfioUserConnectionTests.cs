@@ -228,6 +228,22 @@ public class VfioUserConnectionTests
             Throws.InstanceOf<PosixException>().With.Property("Errno").EqualTo(Errno.EPIPE));
     }
 
+    [Test]
+    public void Peer_that_does_not_read_ends_the_connection()
+    {
+        _connection.Begin(new VfioUserHeader { Command = VfioUserCommand.RegionWrite }, 1 << 20).Clear();
+        Assert.That(
+            () => _connection.SendWithin(50),
+            Throws.InstanceOf<ProtocolException>().With.Property("Errno").EqualTo(Errno.ETIMEDOUT));
+        Assert.That(_connection.Socket.Descriptor.Wait(PollEvents.PeerEnd, 0), Is.True);
+        _connection.Begin(new VfioUserHeader { Command = VfioUserCommand.Reset }, 0);
+        Assert.That(
+            () => _connection.SendWithin(Patience),
+            Throws.InstanceOf<PosixException>().With.Property("Errno").EqualTo(Errno.EPIPE));
+        using VfioUserConnection other = new(_peer);
+        Assert.That(other.Receive(Patience), Is.EqualTo(MessageReceive.Closed));
+    }
+
     private static byte[] Message(ushort id, VfioUserCommand command, byte[] payload)
     {
         byte[] message = new byte[VfioUserHeader.Length + payload.Length];
