@@ -39,7 +39,20 @@ internal sealed unsafe partial class VirtioBlkQueue
         request.Type = (BlkRequestType)BinaryPrimitives.ReadUInt32LittleEndian(headerBytes);
         request.Length = 0;
         request.Written = 1;
-        ulong sector = BinaryPrimitives.ReadUInt64LittleEndian(headerBytes[8..]);
+        try
+        {
+            Dispatch(request, chain, BinaryPrimitives.ReadUInt64LittleEndian(headerBytes[8..]));
+        }
+        catch (RingException)
+        {
+            // The chain leads outside guest memory: the queue breaks, and this request is never answered.
+            ReturnRequest(request);
+            throw;
+        }
+    }
+
+    private void Dispatch(VirtioBlkRequest request, DescriptorChain chain, ulong sector)
+    {
         switch (request.Type)
         {
             case BlkRequestType.In:
@@ -68,7 +81,8 @@ internal sealed unsafe partial class VirtioBlkQueue
     private void BeginTransfer(
         VirtioBlkRequest request, BlockOperation operation, ulong sector, ulong length, GuestAccess access, ulong skip)
     {
-        if (!_device.IsInside(sector, length) || (operation == BlockOperation.Write && _device.Driver.Limits.IsReadOnly))
+        if (length > VirtioBlk.MaxTransferBytes || !_device.IsInside(sector, length)
+            || (operation == BlockOperation.Write && _device.Driver.Limits.IsReadOnly))
         {
             Finish(request, BlkStatus.IoError);
             return;
@@ -89,30 +103,21 @@ internal sealed unsafe partial class VirtioBlkQueue
         long offset = (long)(sector * BlkConfig.SectorSize);
         BlkIo io = JoinOrBegin(operation, offset, (long)length);
         int pieces;
-        try
+        while ((pieces = _chain.Translate(_ring.Memory, access, skip, length, io.FreeVectors)) < 0)
         {
-            while ((pieces = _chain.Translate(_ring.Memory, access, skip, length, io.FreeVectors)) < 0)
+            if (io.TryGrow())
             {
-                if (io.TryGrow())
-                {
-                    continue;
-                }
-
-                if (io.First == null)
-                {
-                    Finish(request, BlkStatus.IoError); // More pieces than the kernel takes in one call.
-                    return;
-                }
-
-                SubmitPending();
-                io = JoinOrBegin(operation, offset, (long)length);
+                continue;
             }
-        }
-        catch
-        {
-            // The chain leads outside guest memory: the queue breaks, and this request is never answered.
-            ReturnRequest(request);
-            throw;
+
+            if (io.First == null)
+            {
+                Finish(request, BlkStatus.IoError); // More pieces than the kernel takes in one call.
+                return;
+            }
+
+            SubmitPending();
+            io = JoinOrBegin(operation, offset, (long)length);
         }
 
         io.Block.VectorCount += pieces;
@@ -128,16 +133,19 @@ internal sealed unsafe partial class VirtioBlkQueue
     /// <summary>The pending I/O if this transfer continues it; else a new one, the old one submitted.</summary>
     private BlkIo JoinOrBegin(BlockOperation operation, long offset, long length)
     {
+        // The driver may switch the write cache between two neighbours: each is as stable as it was then asked to be.
+        BlockRequestFlags flags = WriteFlags(operation);
         if (_pending is { } pending)
         {
             BlockRequest block = pending.Block;
             if (pending.First == null)
             {
-                pending.Begin(operation, offset, length, WriteFlags(operation));
+                pending.Begin(operation, offset, length, flags);
                 return pending;
             }
 
             bool continues = block.Operation == operation
+                && block.Flags == flags
                 && block.Offset + block.Length == offset
                 && block.Length + length <= MaxMergedBytes
                 && _device.Config.RequestMerging
@@ -151,7 +159,7 @@ internal sealed unsafe partial class VirtioBlkQueue
         }
 
         BlkIo io = TakeIo();
-        io.Begin(operation, offset, length, WriteFlags(operation));
+        io.Begin(operation, offset, length, flags);
         _pending = io;
         return io;
     }
