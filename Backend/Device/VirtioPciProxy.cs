@@ -125,6 +125,9 @@ public sealed partial class VirtioPciProxy : IVirtioTransport
     }
 
     /// <inheritdoc/>
+    public void FreeStuckThreads() => Interrupts.FreeStuckThreads();
+
+    /// <inheritdoc/>
     public void NotifyConfig()
     {
         // Partner: the Volatile.Write in UpdateInterruptMode.

@@ -104,6 +104,16 @@ public sealed class FileDescriptor : SafeHandle
         return Libc.pollSockets(&entry, 1, (int)timeout.TotalMilliseconds) > 0;
     }
 
+    /// <summary>A write would find room now. Asks poll(2), does not wait; false on an error of the descriptor.</summary>
+    public unsafe bool IsWritable()
+    {
+        const short PollOut = 4;
+        Libc.PollEntry entry = new() { Fd = Number, Events = PollOut };
+
+        // One entry, one count.
+        return Libc.pollSockets(&entry, 1, 0) > 0 && (entry.Returned & PollOut) != 0;
+    }
+
     /// <inheritdoc/>
     protected override bool ReleaseHandle() => Libc.close((int)handle) == 0;
 }
