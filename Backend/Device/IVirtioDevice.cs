@@ -53,7 +53,9 @@ public interface IVirtioDevice
 
     /// <summary>
     /// Stops all request processing and waits until no request is in flight, runs <paramref name="change"/> while it is
-    /// quiet (memory map changes), lets the queues look at the memory map anew, and resumes.
+    /// quiet (memory map changes), lets the queues look at the memory map anew, and resumes. <paramref name="change"/> runs on
+    /// the calling thread, the server's, and must not stop, drain or start anything of this device itself. A request that a fault
+    /// rule holds for ever ends with EIO, so that this comes to its end.
     /// </summary>
     void WhileDrained(Action change);
 

@@ -186,7 +186,7 @@ public sealed class VirtioBlk : IVirtioDevice, IDisposable
 
     /// <summary>
     /// Puts another driver of the same size in the place of the present one, which stays open: to slip a filter in, or out.
-    /// Requests wait meanwhile.
+    /// Requests wait meanwhile. Not within <see cref="WhileDrained"/> or while the device stops: see <see cref="WhenSettled"/>.
     /// </summary>
     /// <param name="driver">The driver from now on.</param>
     /// <param name="faults">Faults of the queues themselves from now on; null for none.</param>
@@ -203,6 +203,12 @@ public sealed class VirtioBlk : IVirtioDevice, IDisposable
             Array.ForEach(_queues, queue => queue.Faults = faults);
         });
     }
+
+    /// <summary>
+    /// Runs <paramref name="action"/> now, or when the drain or stop that is under way has come to its end: for what reaches the
+    /// server's thread not by a client's message. It must not throw.
+    /// </summary>
+    public void WhenSettled(Action action) => DataPlane.WhenSettled(action);
 
     public void Synchronize() => DataPlane.Synchronize();
 
