@@ -14,6 +14,7 @@ public sealed class VirtQueue(int index, ushort maxSize)
     public const ushort NoVector = 0xFFFF;
 
     private Action? _serve;
+    private volatile ushort _vector = NoVector;
 
     public int Index { get; } = index;
 
@@ -33,8 +34,12 @@ public sealed class VirtQueue(int index, ushort maxSize)
     /// <summary>The driver enabled the queue (queue_enable reads 1).</summary>
     public bool Enabled { get; set; }
 
-    /// <summary>MSI-X vector for used-buffer notifications, or <see cref="NoVector"/>.</summary>
-    public ushort Vector { get; set; } = NoVector;
+    /// <summary>MSI-X vector for used-buffer notifications, or <see cref="NoVector"/>. Any thread may read it.</summary>
+    public ushort Vector
+    {
+        get => _vector; // partner: the server's write, while the queue's thread may be raising an irq
+        set => _vector = value;
+    }
 
     /// <summary>
     /// A ring that is taken over while in use: the next chain to take (the vring base of vhost-user). Null: a new ring, which
