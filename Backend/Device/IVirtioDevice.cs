@@ -31,7 +31,7 @@ public interface IVirtioDevice
     void WriteConfig(int offset, ReadOnlySpan<byte> data);
 
     /// <summary>
-    /// The driver wrote the status field. Zero resets. Clears FEATURES_OK from what is read back when the accepted features
+    /// The driver wrote the status field. Zero resets, the queues' registers as well. Clears FEATURES_OK from what is read back when the accepted features
     /// will not do; DRIVER_OK starts the data plane.
     /// </summary>
     void WriteStatus(byte status, ulong acceptedFeatures);
