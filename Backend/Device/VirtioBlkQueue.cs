@@ -9,7 +9,7 @@ namespace Backend.Device;
 /// <summary>
 /// The data path of one virtqueue: takes all that is ready, merges neighbours, submits one batch to the block layer,
 /// returns what has completed and notifies once. Lives on one context; nothing here is shared with another queue.
-/// Split by topic: this file is the loop, <c>.Requests</c> parses and completes.
+/// Split by topic: this file is the loop, <c>.Requests</c> parses, <c>.Transfers</c> merges, <c>.Completion</c> answers.
 /// </summary>
 internal sealed partial class VirtioBlkQueue : IDisposable
 {
