@@ -8,6 +8,8 @@ namespace Backend.Block;
 /// </summary>
 internal sealed class ImageFile : IDisposable
 {
+    private int _flushError;
+
     private ImageFile(FileDescriptor file, RawImageOptions options)
     {
         File = file;
@@ -54,7 +56,11 @@ internal sealed class ImageFile : IDisposable
     /// The errno of the first failed flush, or 0. After a failed write-back the kernel counts the lost pages as clean, so that
     /// a second fdatasync would report success for data that is gone.
     /// </summary>
-    internal int FlushError { get; set; }
+    internal int FlushError
+    {
+        get => Volatile.Read(ref _flushError); // any queue's thread; partner: the write, by the thread of the queue that met it
+        set => Volatile.Write(ref _flushError, value);
+    }
 
     /// <exception cref="ImageException">Whatever is wrong, with the remedy.</exception>
     internal static ImageFile Open(RawImageOptions options)
@@ -91,6 +97,23 @@ internal sealed class ImageFile : IDisposable
             }
 
             throw;
+        }
+    }
+
+    /// <summary>
+    /// One more open file description of the image, for one queue's flushes: the kernel reports a write-back error once to each
+    /// description, so that queues which shared one would take each other's. Locks stay with <see cref="File"/>. Any thread.
+    /// </summary>
+    /// <exception cref="ImageException">It cannot be opened again.</exception>
+    internal FileDescriptor OpenForSync()
+    {
+        try
+        {
+            return FileIo.Reopen(File, OpenFlags.ReadOnly); // enough for fdatasync
+        }
+        catch (PosixException e)
+        {
+            throw new ImageException(Path, $"it cannot be opened once more for another queue ({e.Message}); see /proc and ulimit -n", e);
         }
     }
 

@@ -38,6 +38,7 @@ internal sealed unsafe class IoUringEngine : IRawEngine
         {
             _ring = CreateRing();
             _ring.RegisterEventFd(_wake.Descriptor);
+            context.SetFdHandler(_wake.Descriptor, new AioHandler { Read = Woken, Poll = HasCompletions, PollReady = Reap });
         }
         catch
         {
@@ -45,8 +46,6 @@ internal sealed unsafe class IoUringEngine : IRawEngine
             _wake.Dispose();
             throw;
         }
-
-        context.SetFdHandler(_wake.Descriptor, new AioHandler { Read = Woken, Poll = HasCompletions, PollReady = Reap });
     }
 
     public void Enqueue(RawTransfer transfer)

@@ -48,13 +48,6 @@ internal sealed unsafe partial class RawImageQueue
         }
     }
 
-    private void StartSync(RawTransfer transfer)
-    {
-        transfer.Plan = RawPlan.Sync;
-        transfer.Call = RawCall.DataSync;
-        transfer.File = _file.File;
-        Enqueue(transfer);
-    }
 
     /// <summary>Aims the transfer at what is left of its request, and hands it to the engine.</summary>
     private void Continue(RawTransfer transfer)
@@ -162,29 +155,6 @@ internal sealed unsafe partial class RawImageQueue
         else
         {
             Release(transfer, 0);
-        }
-    }
-
-    private void FinishSync(RawTransfer transfer)
-    {
-        int error = (int)-transfer.Result;
-        if (error != 0 && !_file.IsDirect)
-        {
-            _file.FlushError = error;
-        }
-
-        Release(transfer, error);
-    }
-
-    /// <summary>
-    /// A stable write that fails with EIO may have met, and used up, the file's one report of a write-back error elsewhere:
-    /// the next flush could not tell any more.
-    /// </summary>
-    private void NoteLostData(RawTransfer transfer)
-    {
-        if (transfer.Result == -Errno.EIO && (transfer.Flags & ReadWriteFlags.DataSync) != 0 && !_file.IsDirect)
-        {
-            _file.FlushError = Errno.EIO;
         }
     }
 

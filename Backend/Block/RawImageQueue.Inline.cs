@@ -106,24 +106,4 @@ internal sealed unsafe partial class RawImageQueue
         CompleteInline(request, (int)-result);
         return true;
     }
-
-    /// <summary>
-    /// A flush covers what completed before it, on any queue: fdatasync is for the whole file. Nothing is left to do where
-    /// every write was stable when it completed, or where stable means nothing.
-    /// </summary>
-    private void Flush(BlockRequest request)
-    {
-        if (_file.FlushError != 0)
-        {
-            Complete(request, _file.FlushError);
-        }
-        else if (_file.Limits.IsReadOnly || _file.IsMemory || Writethrough)
-        {
-            CompleteInline(request, 0);
-        }
-        else
-        {
-            StartSync(_transfers.Rent(request, RawPlan.Sync));
-        }
-    }
 }

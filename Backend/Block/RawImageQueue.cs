@@ -17,11 +17,23 @@ internal sealed unsafe partial class RawImageQueue : IBlockQueue
     private readonly BlockQueueStatistics _statistics = new();
     private readonly IRawEngine _engine;
 
+    /// <summary>What is synced; null where nothing ever is.</summary>
+    private readonly FileDescriptor? _syncFile;
+
     internal RawImageQueue(RawImage image, AioContext context)
     {
         _image = image;
         _file = image.File;
-        _engine = image.CreateEngine(context, _transfers, _statistics, Finished);
+        _syncFile = _file.Limits.IsReadOnly || _file.IsMemory ? null : _file.OpenForSync();
+        try
+        {
+            _engine = image.CreateEngine(context, _transfers, _statistics, Finished);
+        }
+        catch
+        {
+            _syncFile?.Dispose();
+            throw;
+        }
     }
 
     /// <inheritdoc/>
@@ -73,6 +85,7 @@ internal sealed unsafe partial class RawImageQueue : IBlockQueue
         }
 
         _engine.Dispose();
+        _syncFile?.Dispose();
         _transfers.Dispose();
         _buffers.Dispose();
     }

@@ -22,7 +22,7 @@ public sealed class GuestNotifier : IrqLine
         EventFd? armed = Volatile.Read(ref _armed);
         if (armed is not null)
         {
-            armed.Signal();
+            Signal(armed);
             return;
         }
 
@@ -32,7 +32,7 @@ public sealed class GuestNotifier : IrqLine
         armed = Volatile.Read(ref _armed);
         if (armed is not null && Interlocked.Exchange(ref _pending, 0) != 0)
         {
-            armed.Signal();
+            Signal(armed);
         }
     }
 
@@ -51,7 +51,7 @@ public sealed class GuestNotifier : IrqLine
         // Partner: Raise, as told there.
         if (armed is not null && Interlocked.Exchange(ref _pending, 0) != 0)
         {
-            armed.Signal();
+            Signal(armed);
         }
     }
 }

@@ -24,7 +24,7 @@ internal sealed class GuestNotifyBatch : IDisposable
         _notifyGuestBh.Schedule();
     }
 
-    /// <summary>Raises what is pending now; before a queue goes away.</summary>
+    /// <summary>Raises what is pending now; before a queue comes to rest.</summary>
     public void NotifyGuest()
     {
         for (int word = 0; word < _batchNotifyVqs.Length; word++)

@@ -31,7 +31,7 @@ public interface IVirtioDevice
     void WriteConfig(int offset, ReadOnlySpan<byte> data);
 
     /// <summary>
-    /// The driver wrote the status field. Zero resets. Clears FEATURES_OK from what is read back when the accepted features
+    /// The driver wrote the status field. Zero resets, the queues' registers as well. Clears FEATURES_OK from what is read back when the accepted features
     /// will not do; DRIVER_OK starts the data plane.
     /// </summary>
     void WriteStatus(byte status, ulong acceptedFeatures);
@@ -53,7 +53,9 @@ public interface IVirtioDevice
 
     /// <summary>
     /// Stops all request processing and waits until no request is in flight, runs <paramref name="change"/> while it is
-    /// quiet (memory map changes), lets the queues look at the memory map anew, and resumes.
+    /// quiet (memory map changes), lets the queues look at the memory map anew, and resumes. <paramref name="change"/> runs on
+    /// the calling thread, the server's, and must not stop, drain or start anything of this device itself. A request that a fault
+    /// rule holds for ever ends with EIO, so that this comes to its end.
     /// </summary>
     void WhileDrained(Action change);
 

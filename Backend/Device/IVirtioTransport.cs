@@ -41,6 +41,12 @@ public interface IVirtioTransport
     /// </summary>
     void NotifyQueueBroken(int index);
 
+    /// <summary>
+    /// The server's thread, which calls this, has waited for long for another one. That may hang on an interrupt's eventfd which
+    /// a hostile client has made a blocking one and filled: frees it.
+    /// </summary>
+    void FreeStuckThreads();
+
     /// <summary>Raises the configuration-change interrupt (DEVICE_NEEDS_RESET, capacity). Any thread.</summary>
     void NotifyConfig();
 }

@@ -23,7 +23,7 @@ public sealed class IntxLine : IrqLine
         // Partner: Rearm publishes _armed, then looks at _isr; we set _isr (a full fence), then look at _armed.
         if (Interlocked.Or(ref _isr, bits) == 0)
         {
-            Volatile.Read(ref _armed)?.Signal();
+            Trigger();
         }
     }
 
@@ -45,7 +45,14 @@ public sealed class IntxLine : IrqLine
     public void EndOfInterrupt() => SetMasked(false);
 
     /// <inheritdoc/>
-    public override void Trigger() => Volatile.Read(ref _armed)?.Signal();
+    public override void Trigger()
+    {
+        // Partner: the exchange in Rearm.
+        if (Volatile.Read(ref _armed) is { } armed)
+        {
+            Signal(armed);
+        }
+    }
 
     /// <inheritdoc/>
     public override void ClearPending() => Interlocked.Exchange(ref _isr, 0);
@@ -59,7 +66,7 @@ public sealed class IntxLine : IrqLine
         // Partner: Assert, as told there.
         if (armed is not null && Volatile.Read(ref _isr) != 0)
         {
-            armed.Signal();
+            Signal(armed);
         }
     }
 }

@@ -8,6 +8,8 @@ namespace Backend.Device;
 /// </summary>
 public abstract class IrqLine
 {
+    private int _serverThread;
+
     /// <summary>
     /// Binds the line to an eventfd, or to none. Returns the one it replaces, which data-path threads may still be about to
     /// signal: dispose it only after a grace period (<see cref="IVirtioDevice.Synchronize"/>).
@@ -16,6 +18,7 @@ public abstract class IrqLine
     {
         EventFd? old = Fd;
         Fd = fd;
+        _serverThread = Environment.CurrentManagedThreadId;
         Rearm();
         return old;
     }
@@ -38,6 +41,54 @@ public abstract class IrqLine
 
     /// <summary>Forgets interrupts that are held back: the device was reset.</summary>
     public abstract void ClearPending();
+
+    /// <summary>
+    /// Frees a thread that hangs on an eventfd which its client has made a blocking one, and has filled. No honest client's is
+    /// ever full, so nothing is lost but the one edge, which is raised anew.
+    /// </summary>
+    internal static void FreeStuckThread(EventFd fd)
+    {
+        if (!fd.Descriptor.IsWritable())
+        {
+            fd.Descriptor.SetNonBlocking(true);
+            fd.TestAndClear();
+            SignalIfRoom(fd);
+        }
+    }
+
+    /// <summary>The same for the eventfd that is bound.</summary>
+    internal void FreeStuckThread()
+    {
+        if (Fd is { } fd)
+        {
+            FreeStuckThread(fd);
+        }
+    }
+
+    /// <summary>
+    /// Signals the eventfd; any thread. A data-path thread may come to hang on a hostile client's, as
+    /// <see cref="FreeStuckThread()"/> tells; the server's, which has to free it then, asks for room first.
+    /// </summary>
+    protected void Signal(EventFd fd)
+    {
+        if (Environment.CurrentManagedThreadId == _serverThread)
+        {
+            SignalIfRoom(fd);
+        }
+        else
+        {
+            fd.Signal();
+        }
+    }
+
+    // A full counter is as good as signalled.
+    private static void SignalIfRoom(EventFd fd)
+    {
+        if (fd.Descriptor.IsWritable())
+        {
+            fd.Signal();
+        }
+    }
 
     /// <summary>Binding or mask changed: publish what may be signalled, and deliver what was held back.</summary>
     protected abstract void Rearm();

@@ -10,6 +10,7 @@ namespace Backend.Device;
 public sealed class PciInterrupts
 {
     private readonly VirtioPciProxy _proxy;
+    private readonly RetiredEventFds _retired = new();
     private readonly IrqLine[][] _lines =
         [[new IntxLine()], [], [], [new GuestNotifier()], [new GuestNotifier()]];
 
@@ -33,15 +34,15 @@ public sealed class PciInterrupts
 
     /// <summary>
     /// Binds lines from <paramref name="start"/> on to eventfds, whose ownership passes to the lines; null unbinds. Those that
-    /// are replaced are closed after a grace period.
+    /// are replaced are closed after a grace period; an edge that the client has not fetched from one of them moves on to the new
+    /// binding.
     /// </summary>
     public void Assign(int index, int start, ReadOnlySpan<EventFd?> fds)
     {
-        List<(IrqLine Line, EventFd Fd)> retired = [];
         for (int i = 0; i < fds.Length; i++)
         {
             IrqLine line = _lines[index][start + i];
-            Retire(retired, line, line.Assign(fds[i]));
+            _retired.Add(line, line.Assign(fds[i]));
         }
 
         if (index == VfioPciIrq.Msix && fds.Length > 0)
@@ -50,16 +51,7 @@ public sealed class PciInterrupts
             _proxy.UpdateInterruptMode();
         }
 
-        // An edge that the client has not consumed moves on to the new binding.
-        foreach ((IrqLine line, EventFd fd) in retired)
-        {
-            if (Drain(fd))
-            {
-                line.Trigger();
-            }
-        }
-
-        CloseAfterGracePeriod(retired);
+        _retired.Close(_proxy.Device, keepEdges: true);
     }
 
     /// <summary>Unbinds and unmasks every line of an index (SET_IRQS with count 0).</summary>
@@ -86,32 +78,23 @@ public sealed class PciInterrupts
         }
     }
 
-    private static void Retire(List<(IrqLine Line, EventFd Fd)> retired, IrqLine line, EventFd? old)
+    /// <summary>As <see cref="IVirtioTransport.FreeStuckThreads"/>.</summary>
+    internal void FreeStuckThreads()
     {
-        if (old is not null)
+        _retired.FreeStuckThreads();
+        foreach (IrqLine line in _lines.SelectMany(l => l))
         {
-            retired.Add((line, old));
+            line.FreeStuckThread();
         }
-    }
-
-    /// <summary>
-    /// Empties an eventfd that no longer belongs to a line. A hostile client may have made it blocking again and filled it, so
-    /// that a thread which signals it hangs, and with it the grace period: this frees that thread.
-    /// </summary>
-    private static bool Drain(EventFd fd)
-    {
-        fd.Descriptor.SetNonBlocking(true);
-        return fd.TestAndClear();
     }
 
     private void Disable(ReadOnlySpan<int> indices)
     {
-        List<(IrqLine Line, EventFd Fd)> retired = [];
         foreach (int index in indices)
         {
             foreach (IrqLine line in _lines[index])
             {
-                Retire(retired, line, line.Assign(null));
+                _retired.Add(line, line.Assign(null));
                 line.SetMasked(false);
             }
         }
@@ -122,16 +105,6 @@ public sealed class PciInterrupts
             _proxy.UpdateInterruptMode();
         }
 
-        retired.ForEach(r => Drain(r.Fd));
-        CloseAfterGracePeriod(retired);
-    }
-
-    private void CloseAfterGracePeriod(List<(IrqLine Line, EventFd Fd)> retired)
-    {
-        if (retired.Count > 0)
-        {
-            _proxy.Device.Synchronize();
-            retired.ForEach(r => r.Fd.Dispose());
-        }
+        _retired.Close(_proxy.Device, keepEdges: false);
     }
 }

@@ -14,7 +14,7 @@ public sealed class VirtQueue(int index, ushort maxSize)
     public const ushort NoVector = 0xFFFF;
 
     private Action? _serve;
-    private bool _isOwnKick;
+    private volatile ushort _vector = NoVector;
 
     public int Index { get; } = index;
 
@@ -34,8 +34,12 @@ public sealed class VirtQueue(int index, ushort maxSize)
     /// <summary>The driver enabled the queue (queue_enable reads 1).</summary>
     public bool Enabled { get; set; }
 
-    /// <summary>MSI-X vector for used-buffer notifications, or <see cref="NoVector"/>.</summary>
-    public ushort Vector { get; set; } = NoVector;
+    /// <summary>MSI-X vector for used-buffer notifications, or <see cref="NoVector"/>. Any thread may read it.</summary>
+    public ushort Vector
+    {
+        get => _vector; // partner: the server's write, while the queue's thread may be raising an irq
+        set => _vector = value;
+    }
 
     /// <summary>
     /// A ring that is taken over while in use: the next chain to take (the vring base of vhost-user). Null: a new ring, which
@@ -55,41 +59,29 @@ public sealed class VirtQueue(int index, ushort maxSize)
     /// <summary>Faults on purpose; null when there are none. Changed only while the queue is quiet.</summary>
     public IQueueFaults? Faults { get; set; }
 
-    /// <summary>Kicks that arrived through the host notifier.</summary>
+    /// <summary>The driver's kicks that arrived through the host notifier.</summary>
     public long KicksReceived { get; private set; }
 
     /// <summary>
     /// Hooks the doorbell to <paramref name="context"/>: <paramref name="serve"/> runs there when the driver rings, or when
-    /// busy-polling finds the ring not empty. While polling, the driver is asked not to ring; after it, notifications are
-    /// on again and the ring is looked at once more. Runs on the context's thread.
+    /// busy-polling finds that <paramref name="hasWork"/>. While polling, the driver is asked not to ring; after it,
+    /// notifications are on again and the ring is looked at once more. Runs on the context's thread.
     /// </summary>
-    public void AttachHostNotifier(AioContext context, Action serve)
+    public void AttachHostNotifier(AioContext context, Action serve, Func<bool> hasWork)
     {
         EventNotifier notifier = HostNotifier ?? throw new InvalidOperationException("no host notifier is assigned");
         DeviceQueue ring = Ring ?? throw new InvalidOperationException("the queue has no ring");
         _serve = serve;
-        _isOwnKick = true; // The notifier is signalled already, for what came before: no driver's kick.
         context.SetEventNotifier(notifier, new AioHandler
         {
             IsExternal = true,
             Notified = OnKick,
-            Poll = () => ring.IsMapped && !ring.IsEmpty,
+            Poll = hasWork,
             PollReady = serve,
-            PollBegin = () =>
-            {
-                if (ring.IsMapped)
-                {
-                    ring.DisableNotifications();
-                }
-            },
-            PollEnd = () =>
-            {
-                // Chains that slipped in while notifications were off are found by the Poll that follows PollEnd.
-                if (ring.IsMapped)
-                {
-                    ring.EnableNotifications();
-                }
-            },
+            PollBegin = ring.DisableNotifications,
+
+            // Chains that slipped in while notifications were off are found by the Poll that follows PollEnd.
+            PollEnd = () => ring.EnableNotifications(),
         });
     }
 
@@ -100,8 +92,8 @@ public sealed class VirtQueue(int index, ushort maxSize)
         context.SetEventNotifier(notifier, null);
         if (notifier.TestAndClear())
         {
-            _isOwnKick = true;
-            OnKick();
+            KicksReceived++;
+            _serve?.Invoke();
         }
 
         _serve = null;
@@ -124,9 +116,7 @@ public sealed class VirtQueue(int index, ushort maxSize)
     private void OnKick()
     {
         KicksReceived++;
-        bool isLost = !_isOwnKick && Faults?.LosesKick(Index) == true;
-        _isOwnKick = false;
-        if (!isLost)
+        if (Faults?.LosesKick(Index) != true)
         {
             _serve?.Invoke();
         }

@@ -15,8 +15,17 @@ namespace Backend.Device;
 /// </summary>
 public sealed class VirtioBlk : IVirtioDevice, IDisposable
 {
+    /// <summary>
+    /// Longest transfer of one request, bytes: what the largest segments make, as many as are ever offered (SIZE_MAX times
+    /// SEG_MAX, virtio 1.3 §5.2.4). A chain may name the same memory again and again, so that only this bounds what is copied
+    /// or allocated for one. It fits a record of the log (LogFormat.MaxData).
+    /// </summary>
+    internal const ulong MaxTransferBytes = (ulong)MaxSegmentBytes * MaxSegments;
+
     internal static readonly Logger Log = LogManager.GetCurrentClassLogger();
 
+    private const uint MaxSegmentBytes = 1 << 22;
+    private const uint MaxSegments = 126;
     private readonly AioContext _mainContext;
     private readonly IReadOnlyList<IoThread> _ioThreads;
     private readonly VirtQueue[] _queues;
@@ -177,7 +186,7 @@ public sealed class VirtioBlk : IVirtioDevice, IDisposable
 
     /// <summary>
     /// Puts another driver of the same size in the place of the present one, which stays open: to slip a filter in, or out.
-    /// Requests wait meanwhile.
+    /// Requests wait meanwhile. Not within <see cref="WhileDrained"/> or while the device stops: see <see cref="WhenSettled"/>.
     /// </summary>
     /// <param name="driver">The driver from now on.</param>
     /// <param name="faults">Faults of the queues themselves from now on; null for none.</param>
@@ -194,6 +203,12 @@ public sealed class VirtioBlk : IVirtioDevice, IDisposable
             Array.ForEach(_queues, queue => queue.Faults = faults);
         });
     }
+
+    /// <summary>
+    /// Runs <paramref name="action"/> now, or when the drain or stop that is under way has come to its end: for what reaches the
+    /// server's thread not by a client's message. It must not throw.
+    /// </summary>
+    public void WhenSettled(Action action) => DataPlane.WhenSettled(action);
 
     public void Synchronize() => DataPlane.Synchronize();
 
@@ -265,8 +280,8 @@ public sealed class VirtioBlk : IVirtioDevice, IDisposable
         return new BlkConfig
         {
             Capacity = _sectors,
-            SizeMax = 1 << 22,
-            SegMax = Math.Min(126u, Config.QueueSize - 2u),
+            SizeMax = MaxSegmentBytes,
+            SegMax = Math.Min(MaxSegments, Config.QueueSize - 2u),
             BlockSize = BlkConfig.SectorSize,
             PhysicalBlockExponent = (byte)Math.Max(0, int.Log2(limits.PhysicalBlockSize / BlkConfig.SectorSize)),
             MinIoSize = (ushort)(limits.PhysicalBlockSize / BlkConfig.SectorSize),

@@ -7,8 +7,8 @@ namespace Backend.Device;
 public sealed partial class VirtioBlkDataPlane
 {
     /// <summary>
-    /// Starts one queue of a data plane that is started. False when its ring is no good (DEVICE_NEEDS_RESET is set) or there is no
-    /// descriptor left for its doorbell.
+    /// Starts one queue of a data plane that is started. False when its ring is no good or it cannot be opened (DEVICE_NEEDS_RESET
+    /// is set), or when there is no descriptor left for its doorbell.
     /// </summary>
     internal bool StartQueue(VirtQueue queue)
     {
@@ -32,7 +32,11 @@ public sealed partial class VirtioBlkDataPlane
             return false;
         }
 
-        VirtioBlkQueue created = CreateQueue(queue);
+        if (CreateQueue(queue) is not { } created)
+        {
+            return false;
+        }
+
         _running.Add(created);
         Serve(created);
         return true;
@@ -44,8 +48,11 @@ public sealed partial class VirtioBlkDataPlane
         VirtioBlkQueue? running = _running.Find(q => q.Registers == queue);
         if (running is not null)
         {
-            StopServing([running]);
-            _running.Remove(running);
+            Settle(() =>
+            {
+                StopServing([running]);
+                _running.Remove(running);
+            });
         }
     }
 
@@ -105,8 +112,7 @@ public sealed partial class VirtioBlkDataPlane
                 VirtioBlk.Log.Error("data plane disabled: host notifier of queue {0}: {1}", queues[i].Index, e.Message);
                 while (--i >= 0)
                 {
-                    _bus.SetHostNotifier(queues[i], assign: false);
-                    _bus.CleanUpHostNotifier(queues[i]);
+                    UnbindDoorbell(queues[i]);
                 }
 
                 Transport.SetGuestNotifiers(queues.Count, assign: false);
@@ -117,45 +123,59 @@ public sealed partial class VirtioBlkDataPlane
         return true;
     }
 
-    private VirtioBlkQueue CreateQueue(VirtQueue queue)
+    private void UnbindDoorbell(VirtQueue queue)
+    {
+        _bus.SetHostNotifier(queue, assign: false);
+        _bus.CleanUpHostNotifier(queue);
+    }
+
+    /// <summary>Opens the queue; null, with its doorbell unbound, when the image has no way in for it.</summary>
+    private VirtioBlkQueue? CreateQueue(VirtQueue queue)
     {
         AioContext context = IsDisabled || _ioThreads.Count == 0 ? _mainContext : _ioThreads[queue.Index % _ioThreads.Count].Context;
         BlkQueueCounters counters = _counters[queue.Index] ??= new BlkQueueCounters();
         VirtioBlkQueue? created = null;
-        RunOn(context, () =>
+        try
         {
-            GuestNotifyBatch? batch = null;
-            if (BatchNotifications && !_batches.TryGetValue(context, out batch))
+            RunOn(context, () =>
             {
-                batch = new GuestNotifyBatch(context);
-                _batches.Add(context, batch);
+                GuestNotifyBatch? batch = null;
+                if (BatchNotifications && !_batches.TryGetValue(context, out batch))
+                {
+                    batch = new GuestNotifyBatch(context);
+                    _batches.Add(context, batch);
+                }
+
+                created = new VirtioBlkQueue(_device, queue, context, Transport, batch, counters);
+            });
+        }
+        catch (IOException e)
+        {
+            VirtioBlk.Log.Error("queue {0} is not served: {1}", queue.Index, e.Message);
+            if (!IsDisabled)
+            {
+                UnbindDoorbell(queue);
             }
 
-            created = new VirtioBlkQueue(_device, queue, context, Transport, batch, counters);
-        });
-        return created!;
+            _device.SetNeedsReset();
+        }
+
+        return created;
     }
 
     /// <summary>
-    /// Hooks the queue to its doorbell. Requests may have been made available before, or while nobody was listening, so it is
-    /// kicked once.
+    /// Hooks the queue to its doorbell, and serves what was made available before that, or while nobody was listening.
     /// </summary>
-    private void Serve(VirtioBlkQueue queue)
+    private void Serve(VirtioBlkQueue queue) => RunOn(queue.Context, () =>
     {
-        if (IsDisabled)
+        queue.TakeAgain();
+        if (!IsDisabled)
         {
-            queue.TakeAgain();
-            queue.Serve();
-            return;
+            queue.Registers.AttachHostNotifier(queue.Context, queue.Serve, () => queue.HasWork);
         }
 
-        queue.Registers.HostNotifier!.Signal();
-        RunOn(queue.Context, () =>
-        {
-            queue.TakeAgain();
-            queue.Registers.AttachHostNotifier(queue.Context, queue.Serve);
-        });
-    }
+        queue.Serve();
+    });
 
     /// <summary>Takes all of that back, last queue first, once no request is in flight.</summary>
     private void StopServing(IReadOnlyList<VirtioBlkQueue> queues)
@@ -172,20 +192,10 @@ public sealed partial class VirtioBlkDataPlane
         for (int i = queues.Count - 1; i >= 0; i--)
         {
             VirtioBlkQueue queue = queues[i];
-            RunOn(queue.Context, () =>
-            {
-                // What the last requests left pending must not wait for a queue that is gone.
-                if (_batches.TryGetValue(queue.Context, out GuestNotifyBatch? batch))
-                {
-                    batch.NotifyGuest();
-                }
-
-                queue.Dispose();
-            });
+            RunOn(queue.Context, queue.Dispose);
             if (!IsDisabled)
             {
-                _bus.SetHostNotifier(queue.Registers, assign: false);
-                _bus.CleanUpHostNotifier(queue.Registers);
+                UnbindDoorbell(queue.Registers);
             }
 
             PlaceQueue(queue.Index, null); // The next driver may wish otherwise.
@@ -196,7 +206,7 @@ public sealed partial class VirtioBlkDataPlane
     private void Quiesce(IReadOnlyList<VirtioBlkQueue> queues)
     {
         int busy = queues.Count;
-        using ManualResetEventSlim quiet = new(busy == 0);
+        ManualResetEventSlim quiet = new(busy == 0); // Never disposed, as in RunOn.
         foreach (VirtioBlkQueue queue in queues)
         {
             RunOn(queue.Context, () => queue.Quiesce(() =>
@@ -222,6 +232,6 @@ public sealed partial class VirtioBlkDataPlane
             _mainContext.EnableExternal();
         }
 
-        quiet.Wait();
+        WaitFor(quiet);
     }
 }

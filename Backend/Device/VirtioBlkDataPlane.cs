@@ -1,3 +1,4 @@
+using System.Runtime.ExceptionServices;
 using Backend.Block;
 using RingCore.Aio;
 using RingCore.Hosting;
@@ -13,6 +14,9 @@ namespace Backend.Device;
 /// </summary>
 public sealed partial class VirtioBlkDataPlane
 {
+    /// <summary>Long for a round of a loop.</summary>
+    private static readonly TimeSpan StuckAfter = TimeSpan.FromMilliseconds(100);
+
     private readonly VirtioBlk _device;
     private readonly VirtioBus _bus;
     private readonly AioContext _mainContext;
@@ -21,8 +25,9 @@ public sealed partial class VirtioBlkDataPlane
     private readonly List<VirtioBlkQueue> _running = [];
     private readonly Dictionary<AioContext, GuestNotifyBatch> _batches = [];
     private readonly BlkQueueCounters?[] _counters;
-    private bool _starting;
-    private bool _stopping;
+    private readonly Queue<Action> _waiting = [];
+    private int _guestNotifiers;
+    private bool _isSettling;
 
     /// <exception cref="UserErrorException">An IOThread is wanted on a transport without guest notifiers or ioeventfds.</exception>
     internal VirtioBlkDataPlane(VirtioBlk device, IVirtioTransport transport, AioContext mainContext, IReadOnlyList<IoThread> ioThreads)
@@ -59,24 +64,23 @@ public sealed partial class VirtioBlkDataPlane
     internal IReadOnlyList<VirtioBlkQueue> Running => _running;
 
     /// <summary>
-    /// The driver wrote DRIVER_OK. Idempotent. A queue whose ring is no good sets DEVICE_NEEDS_RESET and is left out.
+    /// The driver wrote DRIVER_OK. Idempotent. A queue whose ring is no good, or which cannot be opened, sets
+    /// DEVICE_NEEDS_RESET and is left out.
     /// </summary>
     public void Start()
     {
-        if (IsStarted || _starting)
+        if (IsStarted)
         {
             return;
         }
 
-        _starting = true;
         BatchNotifications = (_device.NegotiatedFeatures & VirtioFeatures.EventIndex) == 0;
         List<VirtQueue> queues = CreateRings(_device.Queues.Where(q => q.Enabled));
         IsDisabled = !TryBindNotifiers(queues);
-        List<VirtioBlkQueue> created = [.. queues.Select(CreateQueue)];
-        _running.AddRange(created);
+        _guestNotifiers = IsDisabled ? 0 : queues.Count;
         IsStarted = true;
-        _starting = false;
-        created.ForEach(Serve);
+        _running.AddRange(queues.Select(CreateQueue).OfType<VirtioBlkQueue>());
+        _running.ForEach(Serve);
         VirtioBlk.Log.Info(
             "data plane {0}: {1} queues on {2}, features {3}",
             IsDisabled ? "disabled, served by the main loop" : "started",
@@ -91,28 +95,28 @@ public sealed partial class VirtioBlkDataPlane
     /// </summary>
     public void Stop()
     {
-        if (!IsStarted || _stopping)
+        if (!IsStarted)
         {
             return;
         }
 
-        _stopping = true;
-        int count = _running.Count;
-        StopServing(_running);
-        foreach ((AioContext context, GuestNotifyBatch batch) in _batches)
+        Settle(() =>
         {
-            RunOn(context, batch.Dispose);
-        }
+            StopServing(_running);
+            foreach ((AioContext context, GuestNotifyBatch batch) in _batches)
+            {
+                RunOn(context, batch.Dispose);
+            }
 
-        _batches.Clear();
-        if (!IsDisabled)
-        {
-            Transport.SetGuestNotifiers(count, assign: false);
-        }
+            _batches.Clear();
+            if (!IsDisabled)
+            {
+                Transport.SetGuestNotifiers(_guestNotifiers, assign: false);
+            }
 
-        _running.Clear();
-        IsStarted = false;
-        _stopping = false;
+            _running.Clear();
+            IsStarted = false;
+        });
     }
 
     /// <summary>A doorbell that arrived as a message: becomes an event of the queue's context.</summary>
@@ -124,7 +128,7 @@ public sealed partial class VirtioBlkDataPlane
             {
                 if (queue.Registers.HostNotifier is { } notifier)
                 {
-                    notifier.Signal();
+                    VirtioBus.Ring(notifier);
                 }
                 else if (queue.Registers.Faults?.LosesKick(index) != true)
                 {
@@ -135,7 +139,7 @@ public sealed partial class VirtioBlkDataPlane
     }
 
     /// <summary>Runs <paramref name="change"/> while no request is in flight and none is taken, then goes on.</summary>
-    public void WhileDrained(Action change)
+    public void WhileDrained(Action change) => Settle(() =>
     {
         Quiesce(_running);
         try
@@ -148,6 +152,22 @@ public sealed partial class VirtioBlkDataPlane
             {
                 RunOn(queue.Context, queue.Resume);
             }
+        }
+    });
+
+    /// <summary>
+    /// Runs <paramref name="action"/> at once, or after the drain or stop that is under way: waiting for requests may run the
+    /// main loop, and what comes in there must not begin another.
+    /// </summary>
+    internal void WhenSettled(Action action)
+    {
+        if (_isSettling)
+        {
+            _waiting.Enqueue(action);
+        }
+        else
+        {
+            action();
         }
     }
 
@@ -185,7 +205,7 @@ public sealed partial class VirtioBlkDataPlane
     {
         foreach (IoThread thread in _ioThreads)
         {
-            thread.Context.Invoke(static () => { });
+            RunOn(thread.Context, static () => { });
         }
     }
 
@@ -214,10 +234,57 @@ public sealed partial class VirtioBlkDataPlane
         if (context == _mainContext)
         {
             action();
+            return;
         }
-        else
+
+        ExceptionDispatchInfo? failure = null;
+        ManualResetEventSlim done = new(); // Never disposed: Set may still run when the wait is over.
+        context.ScheduleOneShot(() =>
         {
-            context.Invoke(action);
+            try
+            {
+                action();
+            }
+            catch (Exception e)
+            {
+                failure = ExceptionDispatchInfo.Capture(e); // Not swallowed: it changes threads.
+            }
+
+            done.Set();
+        });
+        WaitFor(done);
+        failure?.Throw();
+    }
+
+    /// <summary>Waits for what IOThreads do, and sees to it that no client holds them up.</summary>
+    private void WaitFor(ManualResetEventSlim done)
+    {
+        while (!done.Wait(StuckAfter))
+        {
+            Transport.FreeStuckThreads();
+        }
+    }
+
+    /// <summary>Drains or stops; one at a time, and then what came meanwhile.</summary>
+    private void Settle(Action work)
+    {
+        if (_isSettling)
+        {
+            throw new InvalidOperationException("the device is being drained or stopped; see WhenSettled");
+        }
+
+        _isSettling = true;
+        try
+        {
+            work();
+        }
+        finally
+        {
+            _isSettling = false;
+            while (_waiting.TryDequeue(out Action? action))
+            {
+                action();
+            }
         }
     }
 }

@@ -1,5 +1,4 @@
 using System.Buffers.Binary;
-using System.Diagnostics;
 using Backend.Block;
 using RingCore.Memory;
 using RingCore.Posix;
@@ -7,14 +6,9 @@ using RingCore.Virtio;
 
 namespace Backend.Device;
 
-/// <summary>What a request asks for (virtio 1.3 §5.2.6), and how its answer gets back.</summary>
+/// <content>What a request asks for (virtio 1.3 §5.2.6).</content>
 internal sealed unsafe partial class VirtioBlkQueue
 {
-    /// <summary>Largest I/O that merging makes; beyond it, requests go their own way and overlap better.</summary>
-    private const long MaxMergedBytes = 256 * 1024;
-
-    private BlkIo? _pending;
-
     /// <summary>Parses one chain and starts it. A chain that is no request at all breaks the queue.</summary>
     private void Begin(DescriptorChain chain)
     {
@@ -39,7 +33,20 @@ internal sealed unsafe partial class VirtioBlkQueue
         request.Type = (BlkRequestType)BinaryPrimitives.ReadUInt32LittleEndian(headerBytes);
         request.Length = 0;
         request.Written = 1;
-        ulong sector = BinaryPrimitives.ReadUInt64LittleEndian(headerBytes[8..]);
+        try
+        {
+            Dispatch(request, chain, BinaryPrimitives.ReadUInt64LittleEndian(headerBytes[8..]));
+        }
+        catch (RingException)
+        {
+            // The chain leads outside guest memory: the queue breaks, and this request is never answered.
+            ReturnRequest(request);
+            throw;
+        }
+    }
+
+    private void Dispatch(VirtioBlkRequest request, DescriptorChain chain, ulong sector)
+    {
         switch (request.Type)
         {
             case BlkRequestType.In:
@@ -64,101 +71,6 @@ internal sealed unsafe partial class VirtioBlkQueue
                 break;
         }
     }
-
-    private void BeginTransfer(
-        VirtioBlkRequest request, BlockOperation operation, ulong sector, ulong length, GuestAccess access, ulong skip)
-    {
-        if (!_device.IsInside(sector, length) || (operation == BlockOperation.Write && _device.Driver.Limits.IsReadOnly))
-        {
-            Finish(request, BlkStatus.IoError);
-            return;
-        }
-
-        if (length == 0)
-        {
-            Finish(request, BlkStatus.Ok);
-            return;
-        }
-
-        request.Length = (long)length;
-        if (operation == BlockOperation.Read)
-        {
-            request.Written = (uint)length + 1;
-        }
-
-        long offset = (long)(sector * BlkConfig.SectorSize);
-        BlkIo io = JoinOrBegin(operation, offset, (long)length);
-        int pieces;
-        try
-        {
-            while ((pieces = _chain.Translate(_ring.Memory, access, skip, length, io.FreeVectors)) < 0)
-            {
-                if (io.TryGrow())
-                {
-                    continue;
-                }
-
-                if (io.First == null)
-                {
-                    Finish(request, BlkStatus.IoError); // More pieces than the kernel takes in one call.
-                    return;
-                }
-
-                SubmitPending();
-                io = JoinOrBegin(operation, offset, (long)length);
-            }
-        }
-        catch
-        {
-            // The chain leads outside guest memory: the queue breaks, and this request is never answered.
-            ReturnRequest(request);
-            throw;
-        }
-
-        io.Block.VectorCount += pieces;
-        if (io.First != null)
-        {
-            io.Block.Length += (long)length;
-            Counters.Merged++;
-        }
-
-        io.Append(request);
-    }
-
-    /// <summary>The pending I/O if this transfer continues it; else a new one, the old one submitted.</summary>
-    private BlkIo JoinOrBegin(BlockOperation operation, long offset, long length)
-    {
-        if (_pending is { } pending)
-        {
-            BlockRequest block = pending.Block;
-            if (pending.First == null)
-            {
-                pending.Begin(operation, offset, length, WriteFlags(operation));
-                return pending;
-            }
-
-            bool continues = block.Operation == operation
-                && block.Offset + block.Length == offset
-                && block.Length + length <= MaxMergedBytes
-                && _device.Config.RequestMerging
-                && _block.TakesMerged;
-            if (continues)
-            {
-                return pending;
-            }
-
-            SubmitPending();
-        }
-
-        BlkIo io = TakeIo();
-        io.Begin(operation, offset, length, WriteFlags(operation));
-        _pending = io;
-        return io;
-    }
-
-    /// <summary>With the write cache off each write is stable when it completes (§5.2.6.2).</summary>
-    private BlockRequestFlags WriteFlags(BlockOperation operation) =>
-        operation != BlockOperation.Read && !_device.IsWriteCacheOn ? BlockRequestFlags.ForceUnitAccess : BlockRequestFlags.None;
 
     private void BeginSimple(
         VirtioBlkRequest request,
@@ -249,67 +161,5 @@ internal sealed unsafe partial class VirtioBlkQueue
         }
 
         BeginSimple(request, BlockOperation.GetId, 0, done, BlockRequestFlags.None, pieces[..count]);
-    }
-
-    private void SubmitPending()
-    {
-        if (_pending is not { } io)
-        {
-            return;
-        }
-
-        _pending = null;
-        if (io.First == null)
-        {
-            ReturnIo(io);
-            return;
-        }
-
-        _block.Submit(io.Block);
-    }
-
-    private void OnIoCompleted(BlockRequest block)
-    {
-        BlkIo io = (BlkIo)block.Owner!;
-        BlkStatus status = block.Error switch
-        {
-            0 => BlkStatus.Ok,
-            Errno.EOPNOTSUPP => BlkStatus.Unsupported,
-            _ => BlkStatus.IoError,
-        };
-        VirtioBlkRequest? request = io.First;
-        ReturnIo(io);
-        while (request != null)
-        {
-            VirtioBlkRequest? next = request.Next; // Finish re-uses the link.
-            Finish(request, status);
-            request = next;
-        }
-    }
-
-    private void Finish(VirtioBlkRequest request, BlkStatus status)
-    {
-        *request.Status = (byte)status; // One mapped byte: see Begin.
-
-        // After a failed read the length that is certainly written is unknown: none is claimed (§2.7.8.2).
-        uint written = status == BlkStatus.Ok ? request.Written : request.Written > 1 ? 0 : 1u;
-        if (_queue.Faults is { } faults)
-        {
-            ReturnThroughFaults(faults, request.Head, written);
-        }
-        else
-        {
-            _ring.Push(request.Head, written);
-        }
-
-        Counters.Count(request.Type, request.Length, Stopwatch.GetTimestamp() - request.Started, status);
-        _notifyPending = true;
-        _bytesToNotify += request.Length;
-        if (_bytesToNotify >= NotifyEveryBytes)
-        {
-            NotifyIfPending();
-        }
-
-        ReturnRequest(request);
     }
 }

@@ -9,7 +9,7 @@ namespace Backend.Device;
 /// <summary>
 /// The data path of one virtqueue: takes all that is ready, merges neighbours, submits one batch to the block layer,
 /// returns what has completed and notifies once. Lives on one context; nothing here is shared with another queue.
-/// Split by topic: this file is the loop, <c>.Requests</c> parses and completes.
+/// Split by topic: this file is the loop, <c>.Requests</c> parses, <c>.Transfers</c> merges, <c>.Completion</c> answers.
 /// </summary>
 internal sealed partial class VirtioBlkQueue : IDisposable
 {
@@ -23,13 +23,13 @@ internal sealed partial class VirtioBlkQueue : IDisposable
     private readonly VirtQueue _queue;
     private readonly DeviceQueue _ring;
     private readonly AioContext _context;
-    private IBlockQueue _block;
     private readonly IVirtioTransport _transport;
     private readonly GuestNotifyBatch? _batch;
     private readonly DescriptorChain _chain = new();
     private readonly Action<BlockRequest> _completed;
     private readonly Action _roundEnd;
     private readonly BottomHalf _serveAgain;
+    private IBlockQueue _block;
     private VirtioBlkRequest? _freeRequests;
     private BlkIo? _freeIos;
     private int _inFlight;
@@ -75,6 +75,9 @@ internal sealed partial class VirtioBlkQueue : IDisposable
     /// <summary>Serves the ring; bound to the doorbell.</summary>
     public Action Serve { get; }
 
+    /// <summary>There are chains which <see cref="Serve"/> would take; for busy-polling.</summary>
+    public bool HasWork => !_isQuiet && !_isBroken && _ring.IsMapped && !_ring.IsEmpty;
+
     /// <summary>Requests taken and not returned.</summary>
     public int InFlight => _inFlight;
 
@@ -110,19 +113,18 @@ internal sealed partial class VirtioBlkQueue : IDisposable
 
     /// <summary>
     /// Takes no more requests, and calls <paramref name="drained"/> on this thread once none is in flight (at once when
-    /// none is).
+    /// none is). From then on nothing here looks at guest memory, until <see cref="Resume"/>.
     /// </summary>
     public void Quiesce(Action drained)
     {
         _isQuiet = true;
+        _drained = drained;
         if (_inFlight == 0)
         {
-            NotifyIfPending();
-            drained();
+            Rest();
         }
         else
         {
-            _drained = drained;
             _block.LetGo();
         }
     }
@@ -283,12 +285,21 @@ internal sealed partial class VirtioBlkQueue : IDisposable
     {
         request.Next = _freeRequests;
         _freeRequests = request;
-        if (--_inFlight == 0 && _drained is { } drained)
+        if (--_inFlight == 0 && _drained != null)
         {
-            _drained = null;
-            NotifyIfPending();
-            drained();
+            Rest();
         }
+    }
+
+    /// <summary>The queue is drained: tells the driver what it still has to know, and lets go of guest memory.</summary>
+    private void Rest()
+    {
+        NotifyIfPending();
+        _batch?.NotifyGuest(); // Whether the driver wants that is written in guest memory, so not later.
+        _ring.Unmap();
+        Action drained = _drained!;
+        _drained = null;
+        drained();
     }
 
     private BlkIo TakeIo()

@@ -7,9 +7,6 @@ namespace Backend.Device;
 /// </summary>
 public sealed class VirtioBus(IVirtioTransport transport)
 {
-    /// <summary>Host notifiers are pipes instead of eventfds, as where the kernel has none.</summary>
-    public bool UsePipes { get; init; }
-
     public IVirtioTransport Transport { get; } = transport;
 
     /// <summary>
@@ -30,7 +27,7 @@ public sealed class VirtioBus(IVirtioTransport transport)
             throw new InvalidOperationException($"queue {queue.Index} already has a host notifier");
         }
 
-        EventNotifier notifier = Transport.TakeHostNotifier(queue.Index) ?? new EventNotifier(UsePipes);
+        EventNotifier notifier = Transport.TakeHostNotifier(queue.Index) ?? new EventNotifier();
         try
         {
             Transport.AssignIoEventFd(queue.Index, notifier, assign: true);
@@ -42,6 +39,18 @@ public sealed class VirtioBus(IVirtioTransport transport)
         }
 
         queue.HostNotifier = notifier;
+    }
+
+    /// <summary>
+    /// Rings a doorbell in the driver's place. Drivers hold our doorbells' eventfds, and one that has made its doorbell a blocking
+    /// one and filled it is not to block us: a full one is as good as rung.
+    /// </summary>
+    public static void Ring(EventNotifier notifier)
+    {
+        if (notifier.WriteDescriptor.IsWritable())
+        {
+            notifier.Signal();
+        }
     }
 
     /// <summary>Closes an un-assigned host notifier.</summary>

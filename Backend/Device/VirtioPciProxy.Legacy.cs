@@ -105,9 +105,8 @@ public sealed partial class VirtioPciProxy
 
         if (page == 0)
         {
-            ushort vector = queue.Vector;
-            ResetQueue(queue);
-            queue.Vector = vector;
+            queue.Enabled = false;
+            queue.DescriptorTable = queue.AvailableRing = queue.UsedRing = 0;
             return;
         }
 

@@ -65,7 +65,7 @@ public sealed partial class VirtioPciProxy
             {
                 _doorbells++;
                 _matchedDoorbells++;
-                notifier.Signal();
+                VirtioBus.Ring(notifier);
                 return 0;
             }
         }

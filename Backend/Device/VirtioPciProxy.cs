@@ -125,6 +125,9 @@ public sealed partial class VirtioPciProxy : IVirtioTransport
     }
 
     /// <inheritdoc/>
+    public void FreeStuckThreads() => Interrupts.FreeStuckThreads();
+
+    /// <inheritdoc/>
     public void NotifyConfig()
     {
         // Partner: the Volatile.Write in UpdateInterruptMode.
@@ -167,21 +170,6 @@ public sealed partial class VirtioPciProxy : IVirtioTransport
 
         // Partner: the Volatile.Read in NotifyConfig.
         Volatile.Write(ref _configVector, VirtQueue.NoVector);
-        foreach (VirtQueue queue in _queues)
-        {
-            ResetQueue(queue);
-        }
-
         Interrupts.ClearPending();
-    }
-
-    private static void ResetQueue(VirtQueue queue)
-    {
-        queue.Enabled = false;
-        queue.Size = queue.MaxSize;
-        queue.DescriptorTable = 0;
-        queue.AvailableRing = 0;
-        queue.UsedRing = 0;
-        queue.Vector = VirtQueue.NoVector;
     }
 }

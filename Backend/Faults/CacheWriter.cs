@@ -31,6 +31,9 @@ internal sealed unsafe class CacheWriter : IDisposable
     private Action? _whenIdle;
     private Action? _afterBatch;
     private int _onTheWay;
+
+    // The first error of a write that had completed already, or 0. It stays: which flush was to vouch for that write is not
+    // known, and none that comes later can.
     private int _lateError;
 
     internal CacheWriter(CacheStore store, IBlockDriver below, AioContext context)
@@ -149,10 +152,8 @@ internal sealed unsafe class CacheWriter : IDisposable
         {
             BlockRequest flush = new(request =>
             {
-                int error = _lateError != 0 ? _lateError : request.Error;
-                _lateError = 0;
                 _onTheWay--;
-                End(job, error);
+                End(job, _lateError != 0 ? _lateError : request.Error);
                 _wake.Schedule();
             }) { Operation = BlockOperation.Flush };
             _onTheWay = 1;
@@ -241,7 +242,7 @@ internal sealed unsafe class CacheWriter : IDisposable
 
         if (request.Error != 0 && _lateError == 0)
         {
-            Log.Error("a cached write at {0} failed: {1}; the next flush says so", request.Offset, Errno.Describe(request.Error));
+            Log.Error("a cached write at {0} failed: {1}; every flush says so from now on", request.Offset, Errno.Describe(request.Error));
             _lateError = request.Error;
         }
 

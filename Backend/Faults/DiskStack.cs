@@ -11,7 +11,8 @@ namespace Backend.Faults;
 
 /// <summary>
 /// The image with the filters over it: the volatile cache if there is to be one, the recorder if the disk is recorded, and
-/// the fault filter once there is a rule or a power cut: what a fault keeps from the disk is not recorded. Owns them all. Until a filter is there nothing of it is in the requests' way.
+/// the fault filter once there is a rule or a power cut: what a fault keeps from the disk is not recorded. Owns them all. Until a
+/// filter is there nothing of it is in the requests' way.
 /// </summary>
 internal sealed class DiskStack : IDisposable, IFaultHost
 {
@@ -94,8 +95,17 @@ internal sealed class DiskStack : IDisposable, IFaultHost
         if (_filter is null)
         {
             Logger.Info("fault filter goes in, seed {0}", Engine.Seed);
+            IBlockDriver below = Top;
             CreateFilter();
-            Connect(device);
+            try
+            {
+                Connect(device);
+            }
+            catch
+            {
+                (Top, _filter) = (below, null);
+                throw;
+            }
         }
     }
 

@@ -1,3 +1,4 @@
+using System.Runtime.ExceptionServices;
 using System.Text.Json.Nodes;
 using Backend.Device;
 using RingCore.Aio;
@@ -37,7 +38,7 @@ internal sealed class FaultControl(DiskStack disk, VirtioBlk device, AioContext 
     {
         FaultRule rule = Parse(Text(request, "rule"));
         ArmedRule armed = disk.Engine.Add(rule);
-        main.Invoke(() => disk.RequireFilter(device));
+        RequireFilter();
         JsonObject reply = Describe(armed);
         reply["seed"] = disk.Engine.Seed;
         return reply;
@@ -70,6 +71,28 @@ internal sealed class FaultControl(DiskStack disk, VirtioBlk device, AioContext 
         return null;
     }
 
+    /// <summary>Has the filter put in by the main loop, which may be waiting for requests just now, and waits until it is.</summary>
+    private void RequireFilter()
+    {
+        ExceptionDispatchInfo? failure = null;
+        ManualResetEventSlim done = new(); // never disposed: Set may still run when the wait is over
+        main.Invoke(() => device.WhenSettled(() =>
+        {
+            try
+            {
+                disk.RequireFilter(device);
+            }
+            catch (Exception e)
+            {
+                failure = ExceptionDispatchInfo.Capture(e); // not swallowed: it changes threads
+            }
+
+            done.Set();
+        }));
+        done.Wait();
+        failure?.Throw();
+    }
+
     private JsonObject? Pause(bool paused)
     {
         disk.Engine.SetPaused(paused);
@@ -93,7 +116,7 @@ internal sealed class FaultControl(DiskStack disk, VirtioBlk device, AioContext 
         }
 
         ulong seed = (ulong?)Number(request, "seed") ?? (uint)FaultRandom.At(disk.Engine.Seed, (ulong)Interlocked.Increment(ref _cuts));
-        main.Invoke(() => disk.RequireFilter(device));
+        RequireFilter();
         PowerCutReport report = disk.Power.Cut(keep, seed)
             ?? throw new UserErrorException("the disk's power is off already; turn it on with 'vdisk power DIR on'");
         return Describe(report);

@@ -55,7 +55,7 @@ internal sealed unsafe class RecordQueue(LogWriter log, IBlockQueue below, int i
             Offset = request.Operation == BlockOperation.Flush ? 0 : request.Offset,
             Length = request.Operation == BlockOperation.Flush ? 0 : request.Length,
             Error = request.Error,
-            DataLength = hasData ? (int)request.Length : 0,
+            DataLength = hasData ? checked((int)request.Length) : 0,
         });
         if (place.Data != null)
         {

@@ -37,9 +37,6 @@ public abstract class ClientServer : IDisposable
     /// <summary>Faults on purpose: a client for which this answers false is sent away at once.</summary>
     public Func<bool>? Admits { get; set; }
 
-    /// <summary>A client has connected; nothing is negotiated yet.</summary>
-    public event Action? ClientConnected;
-
     /// <summary>The client is gone, the device reset, its memory unmapped.</summary>
     public event Action? ClientDisconnected;
 
@@ -100,7 +97,6 @@ public abstract class ClientServer : IDisposable
         Context.SetFdHandler(_listener.Descriptor, null);
         Log.Info("{0} client connected", _protocol);
         _session = Open(socket, SessionEnded);
-        ClientConnected?.Invoke();
     }
 
     private UnixSocket? AcceptOne()

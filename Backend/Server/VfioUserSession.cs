@@ -42,10 +42,11 @@ internal sealed partial class VfioUserSession : ClientSession
 
     private protected override void PutBack()
     {
+        // Interrupts first: the client is not to hold up the rest by what it does with its eventfds.
         SetEndOfInterrupt(null);
+        _device.Interrupts.Clear();
         _device.Reset();
         _device.Device.WhileDrained(_device.Memory.Clear);
-        _device.Interrupts.Clear();
     }
 
     private protected override void CountFault() => _statistics.Faults++;

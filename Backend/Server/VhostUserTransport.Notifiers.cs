@@ -41,6 +41,17 @@ public sealed partial class VhostUserTransport
     public void NotifyQueueBroken(int index) => _rings[index].Error.Raise();
 
     /// <inheritdoc/>
+    public void FreeStuckThreads()
+    {
+        _retired.FreeStuckThreads();
+        foreach (VhostUserRing ring in _rings)
+        {
+            ring.Call.FreeStuckThread();
+            ring.Error.FreeStuckThread();
+        }
+    }
+
+    /// <inheritdoc/>
     public void NotifyConfig()
     {
         // Nothing in the configuration changes, and DEVICE_NEEDS_RESET is read by GET_STATUS.

@@ -18,6 +18,7 @@ public sealed partial class VhostUserTransport : IVirtioTransport
     private const byte DriverFound = DeviceStatus.Acknowledge | DeviceStatus.Driver;
     private static readonly Logger Log = LogManager.GetCurrentClassLogger();
     private readonly Dictionary<int, EventNotifier> _polled = [];
+    private readonly RetiredEventFds _retired = new();
     private readonly AioTimer _pollTimer;
     private IVirtioDevice? _device;
     private VhostUserRing[] _rings = [];
@@ -121,13 +122,18 @@ public sealed partial class VhostUserTransport : IVirtioTransport
     /// <summary>As it was before the front-end: also no memory, no eventfds, nothing known of the rings.</summary>
     internal void Clear()
     {
+        // Interrupts first: the front-end is not to hold up the rest by what it does with its eventfds.
+        foreach (VhostUserRing ring in _rings)
+        {
+            Bind(ring.Call, null);
+            Bind(ring.Error, null);
+        }
+
         Reset();
         Regions.Clear();
         SetInflight(null);
         foreach (VhostUserRing ring in _rings)
         {
-            Bind(ring.Call, null);
-            Bind(ring.Error, null);
             ring.Call.ClearPending();
             ring.Error.ClearPending();
             ring.Size = 0;
@@ -139,12 +145,8 @@ public sealed partial class VhostUserTransport : IVirtioTransport
     /// <summary>Binds a notifier to an eventfd, or to none; the one before is closed once no thread can signal it any more.</summary>
     internal void Bind(GuestNotifier notifier, EventFd? fd)
     {
-        EventFd? old = notifier.Assign(fd);
-        if (old is not null)
-        {
-            Device.Synchronize();
-            old.Dispose();
-        }
+        _retired.Add(notifier, notifier.Assign(fd));
+        _retired.Close(Device, keepEdges: false);
     }
 
     /// <summary>Where requests under way are noted from now on. Owns it.</summary>

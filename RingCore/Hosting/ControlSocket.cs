@@ -165,9 +165,9 @@ public sealed class ControlSocket : IDisposable
 
             return Call(request);
         }
-        catch (Exception e) when (e is JsonException or ArgumentException)
+        catch (Exception e) when (e is JsonException or ArgumentException or InvalidOperationException)
         {
-            // ArgumentException: the same name twice in one object.
+            // ArgumentException: the same name twice in one object. InvalidOperationException: a name or text that is no Unicode.
             return Failure($"not JSON: {e.Message}");
         }
     }

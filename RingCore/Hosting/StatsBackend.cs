@@ -13,13 +13,16 @@ public sealed record BackendStats
 
     public bool ReadOnly { get; init; }
 
-    /// <summary>The engine in use: <c>io_uring</c> or <c>threads</c>.</summary>
+    /// <summary>
+    /// The engine in use: <c>io_uring</c> or <c>threads</c>. A queue for which no further ring could be had uses threads all the
+    /// same; the log says so.
+    /// </summary>
     public required string Aio { get; init; }
 
     /// <summary>The cache mode in use: <c>none</c>, <c>writeback</c> or <c>writethrough</c>.</summary>
     public required string Cache { get; init; }
 
-    /// <summary>Whether a vfio-user client is connected.</summary>
+    /// <summary>Whether a client is connected, of vfio-user or vhost-user.</summary>
     public bool ClientConnected { get; init; }
 
     /// <summary>The virtio device status byte (virtio 1.3 §2.1).</summary>
@@ -34,7 +37,7 @@ public sealed record BackendStats
     /// <summary>Their names, such as <c>EVENT_IDX</c>.</summary>
     public required IReadOnlyList<string> FeatureNames { get; init; }
 
-    /// <summary>The data plane: <c>stopped</c>, <c>starting</c>, <c>started</c> or <c>disabled</c> (served by the main loop).</summary>
+    /// <summary>The data plane: <c>stopped</c>, <c>started</c> or <c>disabled</c> (served by the main loop).</summary>
     public required string DataPlane { get; init; }
 
     public required IReadOnlyList<BackendQueueStats> Queues { get; init; }
@@ -84,6 +87,7 @@ public sealed record BackendQueueStats
     /// <summary>Requests that travelled to the image in another request's operation.</summary>
     public long MergedRequests { get; init; }
 
+    /// <summary>The driver's kicks that arrived at the queue's doorbell.</summary>
     public long KicksReceived { get; init; }
 
     public long IrqsRaised { get; init; }
@@ -91,10 +95,10 @@ public sealed record BackendQueueStats
     /// <summary>Completions that raised no irq, because the driver did not want one or a batch raised it for them.</summary>
     public long IrqsSuppressed { get; init; }
 
-    /// <summary>Times that busy-polling found work on this queue.</summary>
+    /// <summary>Times that busy-polling found work in the loop that serves this queue, and others perhaps.</summary>
     public long PollHits { get; init; }
 
-    /// <summary>Times that polling ended and the queue's loop went to sleep.</summary>
+    /// <summary>Times that polling ended and that loop went to sleep.</summary>
     public long PollMisses { get; init; }
 
     public required LatencyStats Latency { get; init; }

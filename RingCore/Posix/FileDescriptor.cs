@@ -125,6 +125,9 @@ public sealed class FileDescriptor : SafeHandle
     public bool WaitReadable(TimeSpan timeout) =>
         Wait(PollEvents.In, (int)Math.Min(timeout.TotalMilliseconds, int.MaxValue));
 
+    /// <summary>A write would find room now; does not wait.</summary>
+    public bool IsWritable() => Wait(PollEvents.Out, 0);
+
     /// <inheritdoc/>
     protected override bool ReleaseHandle() => Libc.close((int)handle) == 0;
 }

@@ -88,6 +88,16 @@ public sealed unsafe class DeviceQueue
     }
 
     /// <summary>
+    /// Lets go of the memory, which may be unmapped from now on. The ring rests, without chains in flight, until
+    /// <see cref="TryMap"/>; it loses nothing of what it knows.
+    /// </summary>
+    public void Unmap()
+    {
+        _memory = null;
+        _ring = default;
+    }
+
+    /// <summary>
     /// Takes over, while it is mapped and before it is served, a queue that another has served: used elements go on where the
     /// ring says. With <paramref name="inflight"/>, what is in flight is noted there from now on, and what its notes say was in
     /// flight is to be taken again (<see cref="TryTakeAgain"/>).
@@ -138,7 +148,7 @@ public sealed unsafe class DeviceQueue
         return true;
     }
 
-    /// <summary>True when the driver has made no chain available beyond those taken.</summary>
+    /// <summary>True when the driver has made no chain available beyond those taken. The ring is mapped.</summary>
     public bool IsEmpty
     {
         get
@@ -242,11 +252,14 @@ public sealed unsafe class DeviceQueue
         return !known || SplitRing.NeedsEvent(Volatile.Read(ref _ring.UsedEvent), _nextUsed, old);
     }
 
-    /// <summary>Asks the driver not to ring while the queue is being served anyway. A hint (§2.7.10).</summary>
+    /// <summary>
+    /// Asks the driver not to ring while the queue is being served anyway. A hint (§2.7.10), which reaches no driver while the
+    /// ring is not mapped.
+    /// </summary>
     public void DisableNotifications()
     {
         _notificationsWanted = false;
-        if (!_eventIndex)
+        if (!_eventIndex && IsMapped)
         {
             _ring.UsedFlags = SplitRingLayout.UsedNoNotify;
         }
@@ -254,11 +267,16 @@ public sealed unsafe class DeviceQueue
 
     /// <summary>
     /// Asks the driver to ring for the next chain. Returns true when chains have arrived meanwhile for which it may not
-    /// ring any more: serve the queue again.
+    /// ring any more: serve the queue again. A ring that is not mapped has none; serve it once it is.
     /// </summary>
     public bool EnableNotifications()
     {
         _notificationsWanted = true;
+        if (!IsMapped)
+        {
+            return false;
+        }
+
         if (_eventIndex)
         {
             _ring.AvailEvent = _nextAvail;

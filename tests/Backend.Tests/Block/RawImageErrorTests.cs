@@ -94,6 +94,35 @@ public sealed unsafe class RawImageErrorTests
     }
 
     [Test]
+    public void Every_flush_and_every_queue_is_told_of_lost_data([Values(AioEngine.IoUring, AioEngine.Threads)] AioEngine engine)
+    {
+        // A device whose medium has room for a quarter of what is written.
+        using var scratch = new ScratchDirectory();
+        scratch.Mount("-t tmpfs -o size=1m tmpfs");
+        using var device = new LoopDevice(scratch.File("medium.img", 8 << 20), 512);
+        using var rig = new ImageRig(new RawImageOptions { Path = device.Path, Engine = engine });
+        using IBlockQueue other = rig.Image.OpenQueue(rig.Context);
+        Assert.That(rig.Write(0, new byte[4 << 20]), Is.Zero);
+        BlockRequest[] flushes = [.. Enumerable.Range(0, 3).Select(_ => rig.Request(BlockOperation.Flush, 0, 0))];
+        Array.ForEach(flushes, rig.Queue.Submit);
+        rig.Queue.Commit();
+        rig.Drain();
+        Assert.That(flushes.Select(f => f.Error), Is.All.EqualTo(Errno.EIO));
+
+        // As if the other queue's flush had been under way at the same time.
+        rig.Image.File.FlushError = 0;
+        BlockRequest flush = rig.Request(BlockOperation.Flush, 0, 0);
+        other.Submit(flush);
+        other.Commit();
+        while (other.InFlight > 0)
+        {
+            rig.Context.Poll(blocking: true);
+        }
+
+        Assert.That(flush.Error, Is.EqualTo(Errno.EIO));
+    }
+
+    [Test]
     public void Explicit_io_uring_is_refused_with_a_remedy_where_there_is_none()
     {
         if (IoUring.UnavailableErrno == 0)

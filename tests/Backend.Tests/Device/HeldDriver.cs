@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using Backend.Block;
 using RingCore.Aio;
+using RingCore.Posix;
 
 namespace Backend.Tests.Device;
 
@@ -10,7 +11,24 @@ internal sealed unsafe class HeldDriver(long length) : IBlockDriver
     private readonly byte[] _bytes = new byte[length];
     private readonly ConcurrentQueue<(Queue Queue, BlockRequest Request)> _held = new();
 
-    public BlockLimits Limits { get; init; } = new() { Length = length, CanDiscard = true, CanWriteZeroes = true };
+    private readonly BlockLimits _limits = new() { Length = length, CanDiscard = true, CanWriteZeroes = true };
+
+    public BlockLimits Limits
+    {
+        get
+        {
+            LimitsAsked?.Invoke();
+            return _limits;
+        }
+
+        init => _limits = value;
+    }
+
+    /// <summary>Called whenever somebody looks at the limits, as a device does for each write.</summary>
+    public Action? LimitsAsked { get; set; }
+
+    /// <summary>Opening this queue fails.</summary>
+    public int FailOpenAt { get; set; } = -1;
 
     /// <summary>Requests are held from now on.</summary>
     public bool Hold { get; set; }
@@ -21,11 +39,15 @@ internal sealed unsafe class HeldDriver(long length) : IBlockDriver
     /// <summary>(operation, offset, length, vectors) of each I/O, in order.</summary>
     public ConcurrentQueue<(BlockOperation Operation, long Offset, long Length, int Vectors)> Log { get; } = new();
 
+    /// <summary>The flags of each I/O in <see cref="Log"/>.</summary>
+    public ConcurrentQueue<BlockRequestFlags> Flags { get; } = new();
+
     public int HeldCount => _held.Count;
 
     public Span<byte> Bytes => _bytes;
 
-    public IBlockQueue OpenQueue(AioContext context, int index = 0) => new Queue(this, context);
+    public IBlockQueue OpenQueue(AioContext context, int index = 0) =>
+        index != FailOpenAt ? new Queue(this, context) : throw new PosixException(Errno.EMFILE, "open queue");
 
     /// <summary>Lets everything go that is held.</summary>
     public void Release()
@@ -50,6 +72,7 @@ internal sealed unsafe class HeldDriver(long length) : IBlockDriver
         public void Submit(BlockRequest request)
         {
             driver.Log.Enqueue((request.Operation, request.Offset, request.Length, request.VectorCount));
+            driver.Flags.Enqueue(request.Flags);
             InFlight++;
             if (driver.Hold)
             {

@@ -62,6 +62,11 @@ internal sealed class PciFakeDevice(int queues = 2, ushort queueSize = 128) : IV
     public void WriteStatus(byte status, ulong acceptedFeatures)
     {
         StatusWrites.Add((status, acceptedFeatures));
+        if (status == 0)
+        {
+            Array.ForEach([.. Queues], queue => queue.Reset());
+        }
+
         bool bad = (acceptedFeatures & ~OfferedFeatures) != 0;
         _status = bad ? (byte)(status & ~8) : status;
     }

@@ -80,6 +80,10 @@ internal sealed class TestTransport : IVirtioTransport, IDisposable
     {
     }
 
+    public void FreeStuckThreads()
+    {
+    }
+
     public void NotifyConfig() => Interlocked.Increment(ref _configIrqs);
 
     public bool WaitIrq(int index) => _irqs[index].Wait(TimeSpan.FromSeconds(20));

@@ -172,15 +172,7 @@ public sealed class VirtioBlkDataPlaneTests
     {
         using DeviceRig rig = new(ioThreads: ioThreads);
         rig.Start();
-        rig.Disk.Hold = true;
-        rig.Add(BlkRequestType.Out, 0, new byte[512]);
-        rig.Kick();
-        if (ioThreads == 0)
-        {
-            rig.Main.Poll(blocking: true);
-        }
-
-        Assert.That(() => rig.Disk.HeldCount, Is.EqualTo(1).After(20_000, 1));
+        HoldOne(rig, ioThreads);
         using Timer release = new(_ => rig.Disk.Release(), null, 50, Timeout.Infinite);
         int heldDuringChange = -1;
         rig.Device.WhileDrained(() =>
@@ -191,6 +183,95 @@ public sealed class VirtioBlkDataPlaneTests
         Assert.That(heldDuringChange, Is.Zero);
         rig.Wait(1);
         Assert.That(rig.Do(BlkRequestType.Flush, 0), Is.EqualTo(BlkStatus.Ok));
+    }
+
+    [TestCase(0)]
+    [TestCase(1)]
+    public void Drained_queue_has_told_its_driver_and_lets_go_of_guest_memory(int ioThreads)
+    {
+        using DeviceRig rig = new(ioThreads: ioThreads);
+        rig.Start(DeviceRig.AllFeatures & ~VirtioFeatures.EventIndex);
+        HoldOne(rig, ioThreads);
+        using Timer release = new(_ => rig.Disk.Release(), null, 50, Timeout.Infinite);
+        rig.Device.WhileDrained(() =>
+        {
+            Assert.That(rig.Transport.PendingIrqs(0), Is.EqualTo(1));
+            Assert.That(rig.Device.Queues[0].Ring!.IsMapped, Is.False);
+        });
+        Assert.That(rig.Device.Queues[0].Ring!.IsMapped, Is.True);
+        rig.Wait(1);
+    }
+
+    [TestCase(VirtioFeatures.EventIndex)]
+    [TestCase(VirtioFeatures.None)]
+    public void Driver_is_asked_to_ring_when_busy_polling_has_ended_in_a_drain(VirtioFeatures eventIndex)
+    {
+        using DeviceRig rig = new(ioThreads: 0);
+        rig.Start((DeviceRig.AllFeatures & ~VirtioFeatures.EventIndex) | eventIndex);
+        DeviceQueue ring = rig.Device.Queues[0].Ring!;
+        Assert.That(rig.Do(BlkRequestType.Flush, 0), Is.EqualTo(BlkStatus.Ok));
+        ring.DisableNotifications(); // as polling does when it begins
+        rig.Device.WhileDrained(() => ring.EnableNotifications());
+        rig.Add(BlkRequestType.Flush, 0);
+        rig.Driver().Publish();
+        Assert.That(rig.Driver().ShouldKick(), Is.True);
+    }
+
+    [Test]
+    public void Broken_queue_gives_busy_polling_nothing_to_do()
+    {
+        using DeviceRig rig = new();
+        rig.Start();
+        int number = rig.Add(BlkRequestType.In, 0, readLength: 512);
+        rig.Driver().Descriptors[(number * 3) + 1].Address = 0;
+        rig.Add(BlkRequestType.Flush, 0);
+        rig.Kick();
+        Assert.That(() => rig.Device.Status & DeviceStatus.NeedsReset, Is.Not.Zero.After(20_000, 1));
+        rig.Device.Synchronize();
+        Assert.That(rig.Device.Queues[0].Ring!.IsEmpty, Is.False);
+        Assert.That(rig.Device.DataPlane.Running[0].HasWork, Is.False);
+    }
+
+    [Test]
+    public void What_comes_in_while_the_main_loop_waits_for_requests_is_done_afterwards()
+    {
+        using DeviceRig rig = new(ioThreads: 0);
+        rig.Start();
+        HoldOne(rig, ioThreads: 0);
+        List<string> order = [];
+        HeldDriver other = new(DeviceRig.DiskLength);
+        rig.Main.ScheduleOneShot(() =>
+        {
+            order.Add("came");
+            Assert.That(() => rig.Device.ReplaceDriver(other), Throws.InvalidOperationException);
+            rig.Device.WhenSettled(() =>
+            {
+                rig.Device.ReplaceDriver(other);
+                order.Add("replaced");
+            });
+            rig.Disk.Release();
+        });
+        rig.Device.WhileDrained(() => order.Add("drained"));
+        Assert.That(order, Is.EqualTo(new[] { "came", "drained", "replaced" }));
+        rig.Wait(1);
+        Assert.That(rig.Do(BlkRequestType.Flush, 0), Is.EqualTo(BlkStatus.Ok));
+        Assert.That(other.Log, Has.Count.EqualTo(1));
+    }
+
+    [Test]
+    public void Queue_that_cannot_be_opened_is_left_out_until_a_reset()
+    {
+        using DeviceRig rig = new(queues: 3);
+        rig.Disk.FailOpenAt = 1;
+        rig.Start();
+        Assert.That(rig.Device.Status & DeviceStatus.NeedsReset, Is.Not.Zero);
+        Assert.That(rig.Transport.Doorbells.Keys, Is.EquivalentTo(new[] { 0, 2 }));
+        Assert.That(rig.Do(BlkRequestType.Flush, 0, queue: 2), Is.EqualTo(BlkStatus.Ok));
+        rig.Device.WriteStatus(0, 0);
+        Assert.That(rig.Transport.Calls[^1], Is.EqualTo("guest -3"));
+        rig.Disk.FailOpenAt = -1;
+        rig.Start();
+        Assert.That(rig.Do(BlkRequestType.Flush, 0, queue: 1), Is.EqualTo(BlkStatus.Ok));
     }
 
     [Test]
@@ -209,5 +290,19 @@ public sealed class VirtioBlkDataPlaneTests
         rig.Device.WhileDrained(() => memory.Add(DeviceRig.Iova, size, rig.MemoryDescriptor, 0, writable: true));
         rig.Wait(1);
         Assert.That(rig.StatusOf(number), Is.EqualTo(BlkStatus.Ok));
+    }
+
+    /// <summary>Submits a write that is in flight until the disk releases it.</summary>
+    private static void HoldOne(DeviceRig rig, int ioThreads)
+    {
+        rig.Disk.Hold = true;
+        rig.Add(BlkRequestType.Out, 0, new byte[512]);
+        rig.Kick();
+        if (ioThreads == 0)
+        {
+            rig.Main.Poll(blocking: true);
+        }
+
+        Assert.That(() => rig.Disk.HeldCount, Is.EqualTo(1).After(20_000, 1));
     }
 }

@@ -157,6 +157,27 @@ public sealed class VirtioBlkTests
     }
 
     [Test]
+    public void A_neighbour_that_must_be_stable_does_not_join_one_that_need_not_be()
+    {
+        using DeviceRig rig = new(ioThreads: 0);
+        rig.Start();
+        int writes = 0;
+        rig.Disk.LimitsAsked = () =>
+        {
+            // The device looks at the second write.
+            if (++writes == 2)
+            {
+                rig.Device.WriteConfig(BlkConfig.WritebackOffset, [0]);
+            }
+        };
+        rig.Add(BlkRequestType.Out, 0, new byte[512]);
+        rig.Add(BlkRequestType.Out, 1, new byte[512]);
+        rig.Kick();
+        rig.Wait(2);
+        Assert.That(rig.Disk.Flags, Is.EqualTo(new[] { BlockRequestFlags.None, BlockRequestFlags.ForceUnitAccess }));
+    }
+
+    [Test]
     public void Nothing_merges_when_it_is_off_or_not_adjacent_or_of_another_kind()
     {
         using DeviceRig rig = new(config: new VirtioBlkConfig { RequestMerging = false });
@@ -204,6 +225,62 @@ public sealed class VirtioBlkTests
         _rig.Driver().Publish();
         _rig.Ring();
         WaitForNeedsReset();
+    }
+
+    [TestCase(BlkRequestType.In)]
+    [TestCase(BlkRequestType.Out)]
+    [TestCase(BlkRequestType.GetId)]
+    [TestCase(BlkRequestType.Discard)]
+    [TestCase(BlkRequestType.WriteZeroes)]
+    public void Request_whose_data_is_outside_memory_is_not_in_flight_for_ever(BlkRequestType type)
+    {
+        _rig.Start();
+        bool reads = type is BlkRequestType.In or BlkRequestType.GetId;
+        _rig.Add(type, 0, reads ? default : DeviceRig.RangeBytes(0, 1), readLength: reads ? 512u : 0);
+        if (type == BlkRequestType.Out)
+        {
+            _rig.Driver().Descriptors[1].Length = 512;
+        }
+
+        _rig.Driver().Descriptors[1].Address = 0;
+        _rig.Driver().Publish();
+        _rig.Ring();
+        WaitForNeedsReset();
+        _rig.Device.Synchronize();
+        Assert.That(_rig.Device.DataPlane.Running[0].InFlight, Is.Zero);
+        _rig.Device.WriteStatus(0, 0);
+    }
+
+    [Test]
+    public void Transfer_longer_than_all_that_is_offered_fails_and_touches_nothing()
+    {
+        const ulong Address = 0x1_0000_0000;
+        const uint Longest = 126u << 22; // SEG_MAX times SIZE_MAX
+        using FileDescriptor memory = MemFd.CreateSealed("large", 1L << 30);
+        using DeviceRig rig = new(disk: new HeldDriver(0)
+        {
+            Limits = new BlockLimits { Length = 1L << 30 },
+            Fail = Errno.EIO, // The memory is only to be vouched for.
+        });
+        rig.Transport.Memory.Add(Address, 1 << 30, memory, 0, writable: true);
+        rig.Start(VirtioFeatures.Version1);
+        int tooLong = Add(Longest + 512);
+        rig.Kick();
+        rig.Wait(1);
+        Assert.That(rig.StatusOf(tooLong), Is.EqualTo(BlkStatus.IoError));
+        Assert.That(rig.Disk.Log, Is.Empty);
+        Add(Longest);
+        rig.Kick();
+        rig.Wait(1);
+        Assert.That(rig.Disk.Log, Has.Count.EqualTo(1));
+
+        int Add(uint length)
+        {
+            int number = rig.Add(BlkRequestType.Out, 0, new byte[512]);
+            rig.Driver().Descriptors[(number * 3) + 1].Address = Address;
+            rig.Driver().Descriptors[(number * 3) + 1].Length = length;
+            return number;
+        }
     }
 
     [Test]

@@ -1,6 +1,7 @@
 using Backend.Block;
 using Backend.Faults;
 using Backend.Tests.Block;
+using Backend.Tests.Device;
 using RingCore.Aio;
 using RingCore.Faults;
 using RingCore.Posix;
@@ -109,6 +110,35 @@ public sealed class VolatileCacheTests
         Assert.That(rig.Power.Switch.IsOff, Is.True);
         Assert.That(rig.Power.LastCut!.Lost, Is.EqualTo(1));
         Assert.That(rig.Image()[..512], Is.All.EqualTo(1));
+    }
+
+    [Test]
+    public void Write_that_the_image_did_not_take_fails_every_later_flush()
+    {
+        HeldDriver image = new(65536);
+        using AioContext context = new();
+        using VolatileCacheFilter filter = new(image, 65536);
+        using IBlockQueue queue = filter.OpenQueue(context);
+        Assert.That(Run(BlockOperation.WriteZeroes, 512), Is.Zero);
+        image.Fail = Errno.EIO;
+        Assert.That(Run(BlockOperation.Flush), Is.EqualTo(Errno.EIO));
+        image.Fail = 0;
+        Assert.That(Run(BlockOperation.Flush), Is.EqualTo(Errno.EIO));
+        Assert.That(Run(BlockOperation.WriteZeroes, 512), Is.Zero, "the rest goes on");
+
+        int Run(BlockOperation operation, long length = 0)
+        {
+            bool isDone = false;
+            BlockRequest request = new(_ => isDone = true) { Operation = operation, Length = length };
+            queue.Submit(request);
+            queue.Commit();
+            while (!isDone)
+            {
+                context.Poll(blocking: true);
+            }
+
+            return request.Error;
+        }
     }
 
     [Test]

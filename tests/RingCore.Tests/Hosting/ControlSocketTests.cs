@@ -68,6 +68,8 @@ public sealed class ControlSocketTests : IDisposable
     [TestCase("{\"op\":5}")]
     [TestCase("{\"op\":\"a\",\"op\":\"b\"}")]
     [TestCase("\u0000\u0001")]
+    [TestCase("{\"\\ud800\":1,\"op\":\"ping\"}")]
+    [TestCase("{\"op\":\"\\ud800\"}")]
     [TestCase("{\"op\":\"x\"")]
     public void Bad_line_gets_an_error_reply_and_the_next_one_is_served(string line)
     {
