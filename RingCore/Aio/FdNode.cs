@@ -5,6 +5,18 @@ namespace RingCore.Aio;
 /// <summary>
 /// One watched descriptor of a context. Belongs to the thread that runs the context. Holds a reference on the descriptor, so
 /// that a handle which is disposed while another thread's deletion is still on its way stays open until the monitor let go.
+/// <para>
+/// A node has three states side by side; a new handler, or none, settles all three (AioContext.Handlers):
+/// <list type="bullet">
+/// <item>its turn (dispatch): idle, or in the ready queue with why: <see cref="ReadyEvents"/>, <see cref="IsNotified"/>,
+/// <see cref="ReadyByPoll"/>. Dispatch takes it out and clears all three.</item>
+/// <item>its polling (the polling phase): <see cref="IsPollStarted"/> between PollBegin and PollEnd, which also owes one look,
+/// <see cref="NeedsPollCheck"/>, before the loop may sleep.</item>
+/// <item>its watch (the monitor): not watched (<see cref="Watched"/> none), watched, and for io_uring queued to be armed
+/// (<see cref="IsArmQueued"/>), armed as a poll, or armed as a read. What is armed stays the kernel's until its completion,
+/// also when the handler is gone. <see cref="IsSuspended"/> is a watch that waits for external handlers to be enabled.</item>
+/// </list>
+/// </para>
 /// </summary>
 internal sealed class FdNode(FileDescriptor descriptor, EventNotifier? notifier)
 {
