@@ -69,7 +69,15 @@ public sealed partial class VirtualDisk : IDisposable
         }
         catch
         {
-            TakeDown();
+            try
+            {
+                TakeDown();
+            }
+            catch (IOException e)
+            {
+                Log.Error("cleaning up: {0}", e.Message); // what came first is what the caller has to know
+            }
+
             throw;
         }
     }
@@ -94,7 +102,14 @@ public sealed partial class VirtualDisk : IDisposable
     /// <summary>Unmounts; throws EBUSY while files are open in the mount, unless lazily.</summary>
     public void Unmount(bool lazy) => _session.Unmount(lazy);
 
-    private void OnConnectionEnded() => Fail("the backend has closed the connection");
+    private void OnConnectionEnded()
+    {
+        // A reset over vhost-user ends the old connection itself, which the loop's poll may report when there is a new one.
+        if (_transport.Connection.WaitReadable(TimeSpan.Zero))
+        {
+            Fail("the backend has closed the connection");
+        }
+    }
 
     private void OnConfigIrq()
     {

@@ -210,17 +210,35 @@ public sealed class RecoveryTests : EndToEndTest
                 Assert.That(io.TryWrite(data, 0), Is.EqualTo(data.Length));
             }
 
-            Ask(new JsonObject { ["op"] = "fault-add", ["rule"] = "on kick count 1 lose" });
-            Ask(new JsonObject { ["op"] = "fault-add", ["rule"] = "on irq count 1 lose" });
+            AskBackend(new JsonObject { ["op"] = "fault-add", ["rule"] = "on kick count 1 lose" });
+            AskBackend(new JsonObject { ["op"] = "fault-add", ["rule"] = "on irq count 1 lose" });
         }
 
-        JsonArray rules = Ask(new JsonObject { ["op"] = "fault-list" })["rules"]!.AsArray();
+        JsonArray rules = AskBackend(new JsonObject { ["op"] = "fault-list" })["rules"]!.AsArray();
         Assert.That(rules.Select(rule => (long)rule!["hits"]!), Is.EqualTo((long[])[1, 1]));
         Assert.That(File.ReadAllBytes(image).AsSpan(0, data.Length).SequenceEqual(data), Is.True);
         backend.Signal(LiveProcess.SigTerm);
         backend.WaitForExit(Tool.StandardTimeout).Succeeded();
+    }
 
-        JsonObject Ask(JsonObject request) => ControlClient.Call(Space.Path("backend.ctl"), request, Tool.StandardTimeout);
+    /// <summary>Over vhost-user a reset is a new session: the end of the old one is not the back end's.</summary>
+    [Test]
+    public void Device_behind_vhost_user_is_reset_too_and_the_disk_works_on()
+    {
+        string socket = Space.Path("s.sock");
+        using Tool backend = HandStarted.VhostUserBackend(Space, Space.Image(DiskBytes), socket);
+        using AttachedDisk disk = Space.Attach($"vhost-user:{socket}", "--queues", "2");
+        using DiskIo io = DiskIo.Open(disk.DiskFile);
+        for (int round = 1; round <= 3; round++)
+        {
+            byte[] data = TestData.Random(4096, seed: round);
+            AskBackend(new JsonObject { ["op"] = "fault-add", ["rule"] = "on ring count 1 corrupt used-id" });
+            Assert.That(io.TryWrite(data, 0), Is.EqualTo(data.Length));
+
+            // The answer comes from the front's main loop, which has seen by then what there was to see of either connection.
+            Assert.That(disk.FrontStats().DeviceResets, Is.EqualTo(round));
+            Assert.That(io.Read(0, data.Length), Is.EqualTo(data));
+        }
     }
 
     [Test]
@@ -265,6 +283,9 @@ public sealed class RecoveryTests : EndToEndTest
             .RefusedInOneLine(2, "--request-timeout", why);
 
     private AttachedDisk Attach(params string[] options) => Space.Attach(Space.Image(DiskBytes), options);
+
+    /// <summary>Of a back end that was started by hand.</summary>
+    private JsonObject AskBackend(JsonObject request) => ControlClient.Call(Space.Path("backend.ctl"), request, Tool.StandardTimeout);
 
     private static void Add(AttachedDisk disk, string rule) => disk.Fault("add", rule).Succeeded();
 

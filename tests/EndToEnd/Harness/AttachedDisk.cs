@@ -43,6 +43,10 @@ public sealed class AttachedDisk : IDisposable
     /// <summary>The counters of both processes.</summary>
     public DiskStats Stats() => DiskStats.Parse(_space.Vdisk("stats", Directory, "--json").Succeeded().Output);
 
+    /// <summary>The front's counters: all there are of a disk whose back end vdisk did not start.</summary>
+    public FrontStats FrontStats() =>
+        StatsJson.ToFrontStats(JsonNode.Parse(_space.Vdisk("stats", Directory, "--json").Succeeded().Output)!["front"]!.AsObject());
+
     /// <summary>Runs <c>vdisk fault COMMAND</c> on it.</summary>
     public RunResult Fault(string command, params string[] arguments) => _space.Vdisk(["fault", command, Directory, .. arguments]);
 
