@@ -8,6 +8,7 @@ namespace Backend.Block;
 /// </summary>
 internal sealed class ImageFile : IDisposable
 {
+    private readonly Stack<FileDescriptor> _syncFiles = []; // guarded by itself
     private int _flushError;
 
     private ImageFile(FileDescriptor file, RawImageOptions options)
@@ -101,12 +102,20 @@ internal sealed class ImageFile : IDisposable
     }
 
     /// <summary>
-    /// One more open file description of the image, for one queue's flushes: the kernel reports a write-back error once to each
+    /// An open file description of the image for one queue's flushes: the kernel reports a write-back error once to each
     /// description, so that queues which shared one would take each other's. Locks stay with <see cref="File"/>. Any thread.
     /// </summary>
     /// <exception cref="ImageException">It cannot be opened again.</exception>
-    internal FileDescriptor OpenForSync()
+    internal FileDescriptor TakeSyncFile()
     {
+        lock (_syncFiles)
+        {
+            if (_syncFiles.TryPop(out FileDescriptor? idle))
+            {
+                return idle;
+            }
+        }
+
         try
         {
             return FileIo.Reopen(File, OpenFlags.ReadOnly); // enough for fdatasync
@@ -117,8 +126,25 @@ internal sealed class ImageFile : IDisposable
         }
     }
 
+    /// <summary>
+    /// Keeps it for the next queue, which so learns of errors that came while there was none; and needs no permission to open the
+    /// image anew.
+    /// </summary>
+    internal void ReturnSyncFile(FileDescriptor file)
+    {
+        lock (_syncFiles)
+        {
+            _syncFiles.Push(file);
+        }
+    }
+
     public void Dispose()
     {
+        foreach (FileDescriptor file in _syncFiles)
+        {
+            file.Dispose();
+        }
+
         Buffered?.Dispose();
         File.Dispose();
     }

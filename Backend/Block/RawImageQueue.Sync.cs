@@ -36,6 +36,14 @@ internal sealed unsafe partial class RawImageQueue
         }
     }
 
+    private void ReturnSyncFile()
+    {
+        if (_syncFile is not null)
+        {
+            _file.ReturnSyncFile(_syncFile);
+        }
+    }
+
     private void StartSync(RawTransfer transfer)
     {
         transfer.Plan = RawPlan.Sync;

@@ -24,14 +24,14 @@ internal sealed unsafe partial class RawImageQueue : IBlockQueue
     {
         _image = image;
         _file = image.File;
-        _syncFile = _file.Limits.IsReadOnly || _file.IsMemory ? null : _file.OpenForSync();
+        _syncFile = _file.Limits.IsReadOnly || _file.IsMemory ? null : _file.TakeSyncFile();
         try
         {
             _engine = image.CreateEngine(context, _transfers, _statistics, Finished);
         }
         catch
         {
-            _syncFile?.Dispose();
+            ReturnSyncFile();
             throw;
         }
     }
@@ -85,7 +85,7 @@ internal sealed unsafe partial class RawImageQueue : IBlockQueue
         }
 
         _engine.Dispose();
-        _syncFile?.Dispose();
+        ReturnSyncFile();
         _transfers.Dispose();
         _buffers.Dispose();
     }

@@ -3,8 +3,9 @@ using RingCore.Posix;
 namespace Backend.Device;
 
 /// <summary>
-/// One MSI-X vector: an edge. <see cref="Raise"/> may be called from any thread, takes no lock and makes one system call. While
-/// the vector is masked or bound to nothing the edge is kept as its pending bit (PCI 3.0 §6.8.2.10).
+/// One MSI-X vector: an edge. <see cref="Raise"/> may be called from any thread, takes no lock and makes one system
+/// call, on the server's thread two. While the vector is masked or bound to nothing the edge is kept as its pending bit
+/// (PCI 3.0 §6.8.2.10).
 /// </summary>
 public sealed class GuestNotifier : IrqLine
 {

@@ -81,7 +81,7 @@ public abstract class IrqLine
         }
     }
 
-    // A full counter is as good as signalled.
+    // A full counter is as good as signalled. One that gets full right now and is a blocking one still holds this thread.
     private static void SignalIfRoom(EventFd fd)
     {
         if (fd.Descriptor.IsWritable())

@@ -100,7 +100,10 @@ internal sealed class FdNode(FileDescriptor descriptor, EventNotifier? notifier)
         if (IsNotified)
         {
             IsNotified = false;
-            Notifier!.Signal();
+            if (Notifier!.WriteDescriptor.IsWritable()) // full is as good as signalled, and a peer may have made it a blocking one
+            {
+                Notifier.Signal();
+            }
         }
     }
 
