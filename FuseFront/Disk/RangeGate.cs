@@ -1,9 +1,9 @@
 namespace FuseFront.Disk;
 
 /// <summary>
-/// Keeps an unaligned write, which reads its first and last sector, changes part of them and writes them back, apart from
-/// every other write to the same sectors, on all queues. Aligned writes are <em>shared</em>: they never wait for one another
-/// and take no lock as long as nobody is <em>exclusive</em>; an unaligned write is exclusive in its sectors.
+/// Keeps an unaligned write, which reads its first and last block, changes part of them and writes them back, apart from
+/// every other write to the same blocks, on all queues. Aligned writes are <em>shared</em>: they never wait for one another
+/// and take no lock as long as nobody is <em>exclusive</em>; an unaligned write is exclusive in its blocks.
 /// <para>
 /// The lock-free half is Dekker's: a shared entrant stores its range, fences, and looks at the number of exclusives; an
 /// exclusive one raises the number (a fence), and looks at the stored ranges. At least one sees the other; whoever does
@@ -79,7 +79,7 @@ public sealed class RangeGate
         }
     }
 
-    /// <summary>An unaligned write, whose sectors are [start, end), begins. False: it must wait for <see cref="Granted"/>.</summary>
+    /// <summary>An unaligned write, whose blocks are [start, end), begins. False: it must wait for <see cref="Granted"/>.</summary>
     public bool TryEnterExclusive(int queue, int slot, long start, long end)
     {
         lock (_lock)

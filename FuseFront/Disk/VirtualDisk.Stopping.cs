@@ -34,17 +34,23 @@ public sealed partial class VirtualDisk
         }
 
         _isStopped = true;
+        bool isStable = false;
         try
         {
             bool isDrained = TryDrain();
             EndQueues();
             MakeStable(isDrained);
+            isStable = true;
         }
         finally
         {
             try
             {
                 TakeDown();
+            }
+            catch (IOException e) when (!isStable)
+            {
+                Log.Error("cleaning up: {0}", e.Message); // lost data is what the caller has to know
             }
             finally
             {

@@ -116,13 +116,12 @@ internal sealed class AttachSession
         }
         catch (Exception e)
         {
-            UserErrorException? told = e switch
-            {
-                SilentFailureException => new UserErrorException($"{e.Message}; {session.ShowLogs()}", e),
-                OperationCanceledException => new UserErrorException("interrupted; nothing is attached", ExitCodes.Interrupted),
-                _ => null,
-            };
-            AfterFailure.Do(session.Abandon);
+            UserErrorException? told = e is OperationCanceledException
+                ? new UserErrorException("interrupted; nothing is attached", ExitCodes.Interrupted)
+                : null;
+            AfterFailure.Do(
+                () => told = e is SilentFailureException ? new UserErrorException($"{e.Message}; {session.ShowLogs()}", e) : told,
+                session.Abandon);
             if (told is not null)
             {
                 throw told;
