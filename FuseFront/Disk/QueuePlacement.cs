@@ -22,7 +22,9 @@ internal sealed class QueuePlacement : IDisposable
     /// <summary>Mean wait for the CPU from which on the thread is set free: peers of the queue take microseconds.</summary>
     private const long MaxDelayNs = 400_000;
 
-    private const int FirstFreedomMs = 500;
+    /// <summary>A passing disturbance must cost no more than it lasted itself; one that stays soon gets the longest freedom.</summary>
+    private const int FirstFreedomMs = 50;
+    private const int FreedomGrowth = 4;
     private const int LongestFreedomMs = 8000;
     private static readonly Logger Log = LogManager.GetCurrentClassLogger();
     private static readonly long TicksPerMs = Stopwatch.Frequency / 1000;
@@ -37,6 +39,7 @@ internal sealed class QueuePlacement : IDisposable
     private long _nextLook;
     private long _nextGuard;
     private long _freeUntil;
+    private long _calmUntil;
     private int _freedomMs = FirstFreedomMs;
     private long _seenRequests;
     private long _seenBytes;
@@ -153,14 +156,20 @@ internal sealed class QueuePlacement : IDisposable
         _nextGuard = now + (GuardMs * TicksPerMs);
         if (_meanDelayNs() < MaxDelayNs)
         {
-            _freedomMs = Math.Max(FirstFreedomMs, _freedomMs / 2);
+            if (now >= _calmUntil)
+            {
+                _freedomMs = Math.Max(FirstFreedomMs, _freedomMs / FreedomGrowth);
+                _calmUntil = now + (_freedomMs * TicksPerMs);
+            }
+
             return false;
         }
 
-        // Something else runs here. The longer that lasts, the rarer the next try.
+        // Something else runs here. The longer that lasts, the rarer the next try, and the longer the calm until it is forgotten.
         Log.Debug("queue {0}: starved on CPU {1}, set free for {2} ms", _index, Cpu, _freedomMs);
         _freeUntil = now + (_freedomMs * TicksPerMs);
-        _freedomMs = Math.Min(_freedomMs * 2, LongestFreedomMs);
+        _freedomMs = Math.Min(_freedomMs * FreedomGrowth, LongestFreedomMs);
+        _calmUntil = _freeUntil + (_freedomMs * TicksPerMs);
         Move(Placement.Anywhere, -1, now);
         return true;
     }
