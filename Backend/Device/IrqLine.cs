@@ -52,7 +52,7 @@ public abstract class IrqLine
         {
             fd.Descriptor.SetNonBlocking(true);
             fd.TestAndClear();
-            SignalIfRoom(fd);
+            fd.SignalIfRoom();
         }
     }
 
@@ -73,18 +73,9 @@ public abstract class IrqLine
     {
         if (Environment.CurrentManagedThreadId == _serverThread)
         {
-            SignalIfRoom(fd);
+            fd.SignalIfRoom();
         }
         else
-        {
-            fd.Signal();
-        }
-    }
-
-    // A full counter is as good as signalled. One that gets full right now and is a blocking one still holds this thread.
-    private static void SignalIfRoom(EventFd fd)
-    {
-        if (fd.Descriptor.IsWritable())
         {
             fd.Signal();
         }

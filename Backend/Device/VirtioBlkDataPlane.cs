@@ -128,7 +128,7 @@ public sealed partial class VirtioBlkDataPlane
             {
                 if (queue.Registers.HostNotifier is { } notifier)
                 {
-                    VirtioBus.Ring(notifier);
+                    notifier.SignalIfRoom(); // drivers hold our doorbells' eventfds
                 }
                 else if (queue.Registers.Faults?.LosesKick(index) != true)
                 {

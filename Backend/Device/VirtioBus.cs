@@ -41,18 +41,6 @@ public sealed class VirtioBus(IVirtioTransport transport)
         queue.HostNotifier = notifier;
     }
 
-    /// <summary>
-    /// Rings a doorbell in the driver's place. Drivers hold our doorbells' eventfds, and one that has made its doorbell a blocking
-    /// one and filled it is not to block us: a full one is as good as rung.
-    /// </summary>
-    public static void Ring(EventNotifier notifier)
-    {
-        if (notifier.WriteDescriptor.IsWritable())
-        {
-            notifier.Signal();
-        }
-    }
-
     /// <summary>Closes an un-assigned host notifier.</summary>
     public void CleanUpHostNotifier(VirtQueue queue)
     {

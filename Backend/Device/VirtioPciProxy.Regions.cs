@@ -65,7 +65,7 @@ public sealed partial class VirtioPciProxy
             {
                 _doorbells++;
                 _matchedDoorbells++;
-                VirtioBus.Ring(notifier);
+                notifier.SignalIfRoom(); // drivers hold our doorbells' eventfds
                 return 0;
             }
         }

@@ -58,6 +58,15 @@ public sealed class EventNotifier : IDisposable
         return result is 1 or -Errno.EAGAIN;
     }
 
+    /// <summary>As <see cref="EventFd.SignalIfRoom"/>.</summary>
+    public void SignalIfRoom()
+    {
+        if (WriteDescriptor.IsWritable())
+        {
+            Signal();
+        }
+    }
+
     /// <summary>Makes the watched end unreadable again and tells whether it was signalled.</summary>
     public bool TestAndClear()
     {

@@ -100,10 +100,7 @@ internal sealed class FdNode(FileDescriptor descriptor, EventNotifier? notifier)
         if (IsNotified)
         {
             IsNotified = false;
-            if (Notifier!.WriteDescriptor.IsWritable()) // full is as good as signalled, and a peer may have made it a blocking one
-            {
-                Notifier.Signal();
-            }
+            Notifier!.SignalIfRoom();
         }
     }
 

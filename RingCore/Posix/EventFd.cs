@@ -51,6 +51,18 @@ public sealed unsafe class EventFd : IDisposable
     }
 
     /// <summary>
+    /// As <see cref="Signal"/>, for a thread that nobody could free: asks for room first, since a full counter is as good as
+    /// signalled. One that a peer fills right between the two, and has made a blocking one, still holds the caller.
+    /// </summary>
+    public void SignalIfRoom()
+    {
+        if (Descriptor.IsWritable())
+        {
+            Signal();
+        }
+    }
+
+    /// <summary>
     /// Resets the counter and tells whether it was above zero. Does not wait, even if a peer that shares the counter has made
     /// it a blocking one (before Linux 5.8 it does then, until somebody signals).
     /// </summary>
