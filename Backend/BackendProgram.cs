@@ -57,7 +57,7 @@ internal sealed class BackendProgram : IDisposable
             // More IOThreads than queues would never get a request.
             for (int i = 0; i < Math.Min(settings.IoThreads, settings.Queues); i++)
             {
-                _ioThreads.Add(new IoThread(new AioContextOptions { Name = $"io-{i}", PollMaxNs = settings.PollMaxNs }));
+                _ioThreads.Add(new IoThread(new AioContextOptions { Name = $"io-{i}", PollMaxNs = settings.PollMaxNs ?? 0 }));
             }
 
             _device = new VirtioBlk(DeviceConfig(settings), _disk.Top, main, _ioThreads);
@@ -136,6 +136,7 @@ internal sealed class BackendProgram : IDisposable
         QueueCount = settings.Queues,
         QueueSize = (ushort)settings.QueueSize,
         WriteCache = settings.Cache != "writethrough",
+        PollMaxNs = settings.PollMaxNs,
         WithheldFeatures = settings.WithheldFeatures,
     };
 

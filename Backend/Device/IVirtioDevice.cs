@@ -1,3 +1,4 @@
+using RingCore.Virtio;
 namespace Backend.Device;
 
 /// <summary>
@@ -39,8 +40,8 @@ public interface IVirtioDevice
     /// <summary>A doorbell that came as a message and matched no eventfd: serve that queue.</summary>
     void NotifyQueue(int index);
 
-    /// <summary>A hint of the driver's: serve queue <paramref name="index"/> on this CPU; null: wherever the kernel likes.</summary>
-    void PlaceQueue(int index, int? cpu);
+    /// <summary>A hint of the driver's: where to serve queue <paramref name="index"/>.</summary>
+    void PlaceQueue(int index, PlacementHint hint);
 
     /// <summary>
     /// Starts queue <paramref name="index"/>, whose registers are set, alone; the device is running (DRIVER_OK). For transports

@@ -176,7 +176,7 @@ public sealed class VirtioBlk : IVirtioDevice, IDisposable
 
     public void NotifyQueue(int index) => DataPlane.Kick(index);
 
-    public void PlaceQueue(int index, int? cpu) => DataPlane.PlaceQueue(index, cpu);
+    public void PlaceQueue(int index, PlacementHint hint) => DataPlane.PlaceQueue(index, hint);
 
     public bool StartQueue(int index) => DataPlane.StartQueue(_queues[index]);
 

@@ -29,6 +29,9 @@ public sealed record VirtioBlkConfig
     /// <summary>The write cache is on when the driver starts; it may change it (CONFIG_WCE).</summary>
     public bool WriteCache { get; init; } = true;
 
+    /// <summary>As <see cref="IoThreadPlacement"/> takes it: longest busy-poll of an IOThread in nanoseconds; null leaves it to the driver's hints.</summary>
+    public long? PollMaxNs { get; init; }
+
     /// <summary>Features that are not to be offered, for measuring what they buy.</summary>
     public VirtioFeatures WithheldFeatures { get; init; }
 }

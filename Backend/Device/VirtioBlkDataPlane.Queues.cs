@@ -198,7 +198,7 @@ public sealed partial class VirtioBlkDataPlane
                 UnbindDoorbell(queue.Registers);
             }
 
-            PlaceQueue(queue.Index, null); // The next driver may wish otherwise.
+            PlaceQueue(queue.Index, PlacementHint.Anywhere); // The next driver may wish otherwise.
         }
     }
 

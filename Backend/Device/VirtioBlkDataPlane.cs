@@ -21,7 +21,7 @@ public sealed partial class VirtioBlkDataPlane
     private readonly VirtioBus _bus;
     private readonly AioContext _mainContext;
     private readonly IReadOnlyList<IoThread> _ioThreads;
-    private readonly int[] _allowedCpus = ThreadScheduling.GetAffinity();
+    private readonly IoThreadPlacement _placement;
     private readonly List<VirtioBlkQueue> _running = [];
     private readonly Dictionary<AioContext, GuestNotifyBatch> _batches = [];
     private readonly BlkQueueCounters?[] _counters;
@@ -46,6 +46,7 @@ public sealed partial class VirtioBlkDataPlane
         _bus = new VirtioBus(transport);
         _mainContext = mainContext;
         _ioThreads = ioThreads;
+        _placement = new IoThreadPlacement(ioThreads, device.Config.PollMaxNs);
         _counters = new BlkQueueCounters?[device.Queues.Count];
     }
 
@@ -209,24 +210,8 @@ public sealed partial class VirtioBlkDataPlane
         }
     }
 
-    /// <summary>
-    /// Moves the queue's IOThread to a CPU, or lets it roam. Only a hint: a CPU that this process may not use is ignored, and
-    /// the last word counts where queues share an IOThread.
-    /// </summary>
-    public void PlaceQueue(int index, int? cpu)
-    {
-        if (_ioThreads.Count == 0 || (cpu is { } one && !_allowedCpus.Contains(one)))
-        {
-            return;
-        }
-
-        int threadId = _ioThreads[index % _ioThreads.Count].ThreadId;
-        int errno = ThreadScheduling.TrySetAffinity(cpu is { } wanted ? [wanted] : _allowedCpus, threadId);
-        if (errno != 0)
-        {
-            VirtioBlk.Log.Debug("queue {0} cannot be placed on CPU {1}: {2}", index, cpu, Errno.Name(errno));
-        }
-    }
+    /// <summary>Where the driver would have queue <paramref name="index"/> served; see <see cref="IoThreadPlacement"/>.</summary>
+    public void PlaceQueue(int index, PlacementHint hint) => _placement.Place(index, hint);
 
     /// <summary>Runs on the context's thread: this one for the main context, whose loop may not be running now.</summary>
     private void RunOn(AioContext context, Action action)

@@ -23,12 +23,11 @@ internal static class VirtioPciLayout
 
     /// <summary>
     /// Placement registers, in the unused part of the device area and announced by a vendor data capability (virtio 1.3
-    /// §4.1.4.8): one u32 a queue, to which the driver writes the CPU on which the queue had better be served.
+    /// §4.1.4.8): one u32 a queue, to which the driver writes a <see cref="RingCore.Virtio.PlacementHint"/>.
     /// </summary>
     internal const int PlacementOffset = 0x800;
     internal const ushort PlacementVendorId = 0xFFFE;
     internal const uint PlacementMagic = 0x75706376;
-    internal const uint PlaceAnywhere = uint.MaxValue;
     internal const int MaxQueues = (int)(AreaSize / NotifyMultiplier);
 
     internal const uint PioNotifyBarSize = 4;

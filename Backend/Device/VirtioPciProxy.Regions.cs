@@ -4,6 +4,7 @@ using RingCore.Aio;
 using RingCore.Memory;
 using RingCore.Posix;
 using RingCore.VfioUser;
+using RingCore.Virtio;
 
 namespace Backend.Device;
 
@@ -201,10 +202,9 @@ public sealed partial class VirtioPciProxy
             return false;
         }
 
-        uint cpu = BinaryPrimitives.ReadUInt32LittleEndian(data);
         if (at / sizeof(uint) < _queues.Length)
         {
-            Device.PlaceQueue(at / sizeof(uint), cpu is VirtioPciLayout.PlaceAnywhere or > int.MaxValue ? null : (int)cpu);
+            Device.PlaceQueue(at / sizeof(uint), PlacementHint.FromRegister(BinaryPrimitives.ReadUInt32LittleEndian(data)));
         }
 
         return true;

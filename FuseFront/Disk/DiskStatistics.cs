@@ -20,8 +20,12 @@ internal sealed class DiskStatistics
     /// <summary>From arrival to answer, in nanoseconds.</summary>
     public LatencyHistogram Latency { get; } = new();
 
+    /// <summary>The longest time from arrival to answer since this was last set to 0, in ticks of Stopwatch.</summary>
+    public long LongestTicks;
+
     public void Count(SlotKind kind, long bytes, long ticks)
     {
+        LongestTicks = Math.Max(LongestTicks, ticks);
         _operations[(int)kind]++;
         _bytes[(int)kind] += bytes;
         TotalOperations++;

@@ -9,24 +9,16 @@ namespace FuseFront.Disk;
 
 /// <summary>
 /// One path through the front: a FUSE channel, its thread, and a virtqueue. Nothing here is shared with another queue but
-/// the <see cref="RangeGate"/>. <c>.Recovery</c> has what it does while the device is reset.
+/// the <see cref="RangeGate"/>. <c>.Recovery</c> has what it does while the device is reset,
+/// <c>.Placement</c> where its threads run.
 /// </summary>
-internal sealed partial class FrontQueue : IDisposable
+internal sealed partial class FrontQueue : IPlacedQueue, IDisposable
 {
-    /// <summary>About what a wake-up across CPUs costs: looking for so long instead can at most double it.</summary>
-    private const long ShortLookNs = 25_000;
-
     private static readonly Logger Log = LogManager.GetCurrentClassLogger();
     private readonly IoThread _thread;
     private readonly EventNotifier _irq;
     private readonly IQueueTrouble _trouble;
-    private readonly Action _roundEnd;
     private QueuePlacement? _placement;
-    private TaskCpu? _submitter;
-    private int _homeCpu;
-    private long _pollMaxNs;
-    private long _seenBatches;
-    private long _seenBatched;
     private readonly BottomHalf _grantedBh;
     private readonly int[] _granted; // slots; under its own lock, filled by whichever thread makes room
     private readonly int[] _grantedNow; // the queue's thread only
@@ -44,7 +36,6 @@ internal sealed partial class FrontQueue : IDisposable
         Driver = driver.CreateQueue(index, Disk);
         Slots = new SlotPool(Driver, driver.SlotCount);
         _thread = new IoThread(contextOptions);
-        _roundEnd = ObserveLoad;
         _granted = new int[driver.SlotCount];
         _grantedNow = new int[driver.SlotCount];
         _grantedBh = Context.CreateBottomHalf(OnGranted, "granted");
@@ -65,19 +56,6 @@ internal sealed partial class FrontQueue : IDisposable
     /// <summary>Where the queue's threads have been placed, and how often they moved; null without placement.</summary>
     public QueuePlacement? Placement => _placement;
 
-    /// <summary>Has the queue's threads placed by its load; before <see cref="Start"/>.</summary>
-    /// <param name="placeDevice">Hints to the device on which CPU to serve the queue.</param>
-    /// <param name="othersTotal">Requests that the disk's other queues have answered so far; called on the queue's thread.</param>
-    public void PlaceByLoad(Action<int?> placeDevice, Func<long> othersTotal)
-    {
-        int[] cpus = ThreadScheduling.GetAffinity();
-        _homeCpu = cpus[Index % cpus.Length];
-        _pollMaxNs = Context.PollMaxNs;
-        _submitter = new TaskCpu();
-        Context.Invoke(() => _placement = new QueuePlacement(Index, PreferredCpu, othersTotal, placeDevice, LookBeforeSleep));
-        Context.AddRoundEnd(_roundEnd);
-    }
-
     /// <summary>Connects the queue to its channel and begins to serve.</summary>
     public void Start(FuseSession session)
     {
@@ -88,8 +66,9 @@ internal sealed partial class FrontQueue : IDisposable
             Notified = OnIrq,
             Poll = () => Driver.HasCompletions,
             PollReady = Complete,
-            PollBegin = Driver.DisableInterrupts,
-            PollEnd = () => Driver.EnableInterrupts(),
+            Expects = IsLookingWorthIt,
+            PollBegin = Driver.BeginPolling,
+            PollEnd = () => Driver.EndPolling(),
         }));
         Channel.Start();
     }
@@ -130,37 +109,6 @@ internal sealed partial class FrontQueue : IDisposable
         _placement?.Dispose();
         _submitter?.Dispose();
     }
-
-    /// <summary>
-    /// Over io_uring each queue has its CPU's requests. Over /dev/fuse any queue may get any: one that gets them one by one
-    /// goes where they come from, one that gets them in batches stays on a CPU of its own, apart from the others.
-    /// </summary>
-    private int PreferredCpu()
-    {
-        if (Channel!.SubmitterCpu is >= 0 and int cpu)
-        {
-            return cpu;
-        }
-
-        BlkQueueStatistics driver = Driver.Statistics;
-        long batches = driver.Batches - _seenBatches;
-        long batched = driver.BatchedRequests - _seenBatched;
-        _seenBatches = driver.Batches;
-        _seenBatched = driver.BatchedRequests;
-        bool comesInBatches = batched >= 2 * batches;
-        return comesInBatches || _submitter!.Of(Channel.SubmitterThread) is not (>= 0 and int theirs) ? _homeCpu : theirs;
-    }
-
-    private void ObserveLoad()
-    {
-        if (Channel is { } channel)
-        {
-            DiskStatistics served = Disk.Statistics;
-            _placement!.Observe(served.TotalOperations, served.TotalBytes, channel.InFlight, channel.SubmitterThread);
-        }
-    }
-
-    private void LookBeforeSleep(bool does) => Context.PollMaxNs = does ? Math.Max(_pollMaxNs, ShortLookNs) : _pollMaxNs;
 
     private void OnGranted()
     {

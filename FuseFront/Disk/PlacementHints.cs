@@ -1,36 +1,37 @@
 using FuseFront.Driver;
+using RingCore.Virtio;
 
 namespace FuseFront.Disk;
 
 /// <summary>What the device was told about where to serve each queue: a reset makes it forget. Any thread.</summary>
 internal sealed class PlacementHints
 {
-    private const int Anywhere = -1;
     private readonly IDriverTransport _transport;
-    private readonly int[] _cpus;
+    private readonly uint[] _told;
 
     public PlacementHints(IDriverTransport transport, int queues)
     {
         _transport = transport;
-        _cpus = new int[queues];
-        Array.Fill(_cpus, Anywhere);
+        _told = new uint[queues];
+        Array.Fill(_told, PlacementHint.Anywhere.ToRegister());
     }
 
-    /// <summary>Tells the device; null: anywhere.</summary>
-    public void Send(int queue, int? cpu)
+    /// <summary>Tells the device.</summary>
+    public void Send(int queue, PlacementHint hint)
     {
-        Volatile.Write(ref _cpus[queue], cpu ?? Anywhere); // partner: SendAgain
-        _transport.PlaceQueue(queue, cpu);
+        Volatile.Write(ref _told[queue], hint.ToRegister()); // partner: SendAgain
+        _transport.PlaceQueue(queue, hint);
     }
 
     /// <summary>The device has been reset: tells it all once more.</summary>
     public void SendAgain()
     {
-        for (int queue = 0; queue < _cpus.Length; queue++)
+        for (int queue = 0; queue < _told.Length; queue++)
         {
-            if (Volatile.Read(ref _cpus[queue]) is >= 0 and int cpu) // partner: Send, which tells the device after it
+            PlacementHint hint = PlacementHint.FromRegister(Volatile.Read(ref _told[queue])); // partner: Send, which tells the device after it
+            if (hint.Kind != PlacementKind.Anywhere)
             {
-                _transport.PlaceQueue(queue, cpu);
+                _transport.PlaceQueue(queue, hint);
             }
         }
     }

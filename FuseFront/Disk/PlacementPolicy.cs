@@ -10,11 +10,24 @@ internal enum Placement
     Together,
 
     /// <summary>
+    /// The front with the application, the device on any other CPU, where it looks for work a little while before it sleeps; the
+    /// front looks for the answer as well. A shallow stream's requests then take no wake-up at all between front and device. For
+    /// as long as a CPU is idle: <see cref="QueuePlacement"/> finds out.
+    /// </summary>
+    Beside,
+
+    /// <summary>
     /// The device with the application, the front on a CPU of its own, where it looks for work a little while before it sleeps: a
     /// deep stream of small requests is work for two CPUs, and the front neither wakes nor keeps waiting anybody on its own.
     /// </summary>
     Apart,
 }
+
+/// <summary>What a queue has seen since its beginning.</summary>
+/// <param name="Requests">Answered.</param>
+/// <param name="Bytes">Theirs.</param>
+/// <param name="WakeUps">Kicks sent and irqs received.</param>
+internal readonly record struct QueueTotals(long Requests, long Bytes, long WakeUps);
 
 /// <summary>What a queue has seen since the last look.</summary>
 /// <param name="Requests">Answered.</param>
@@ -46,8 +59,8 @@ internal static class PlacementPolicy
     /// <summary>Mean bytes of a request from which on copying, not waking, is what costs.</summary>
     private const long LargeRequest = 64 * 1024;
 
-    /// <summary>Requests in flight from which on a queue is worth a second CPU.</summary>
-    private const int Deep = 12;
+    /// <summary>Requests in flight from which on it pays to have the application's CPU rid of the front.</summary>
+    private const int Deep = 20;
 
     /// <summary>With more than one in so many requests on other queues, these need the other CPUs themselves.</summary>
     private const long AloneFactor = 8;
@@ -56,7 +69,9 @@ internal static class PlacementPolicy
     private const long TooFew = 8;
 
     /// <summary>The placement for what was seen; <paramref name="current"/> where that says nothing.</summary>
-    public static Placement Decide(in QueueLoad load, Placement current)
+    /// <param name="mayPoll">Threads may look for work before they sleep.</param>
+    /// <param name="mayBeBeside"><see cref="Placement.Beside"/> is possible, and has not failed lately.</param>
+    public static Placement Decide(in QueueLoad load, Placement current, bool mayPoll, bool mayBeBeside)
     {
         if (load.Requests < TooFew && load.Bytes < TooFew * LargeRequest)
         {
@@ -70,6 +85,9 @@ internal static class PlacementPolicy
 
         // Several threads would use the other CPUs themselves, sooner or later.
         bool isAlone = load.IsFromOneThread && load.OtherRequests * AloneFactor < load.Requests;
-        return isAlone && load.Depth >= Deep ? Placement.Apart : Placement.Together;
+        bool takesTwoCpus = isAlone && mayPoll;
+        return takesTwoCpus && load.Depth >= Deep ? Placement.Apart
+            : takesTwoCpus && mayBeBeside ? Placement.Beside
+            : Placement.Together;
     }
 }

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using NLog;
 using RingCore.Posix;
+using RingCore.Virtio;
 
 namespace FuseFront.Disk;
 
@@ -8,8 +9,8 @@ namespace FuseFront.Disk;
 /// Moves one queue's threads as <see cref="PlacementPolicy"/> says: the front's own directly, the device's through a hint. A
 /// look every <see cref="LookMs"/> costs a clock reading a round; a move needs <see cref="Confirmations"/> equal decisions
 /// in a row, so that moves stay rare. A thread that is confined to a CPU on which something else keeps it waiting is set free
-/// for a while: placement must never cost more than it can win. Does nothing where there is but one CPU to choose from, or
-/// moving is forbidden. Queue's thread.
+/// for a while, and one that looks for work in vain no longer does: placement must never cost more than it can win. Does nothing
+/// where there is but one CPU to choose from, or moving is forbidden. Queue's thread.
 /// </summary>
 internal sealed class QueuePlacement : IDisposable
 {
@@ -22,27 +23,18 @@ internal sealed class QueuePlacement : IDisposable
     /// <summary>Mean wait for the CPU from which on the thread is set free: peers of the queue take microseconds.</summary>
     private const long MaxDelayNs = 400_000;
 
-    /// <summary>A passing disturbance must cost no more than it lasted itself; one that stays soon gets the longest freedom.</summary>
-    private const int FirstFreedomMs = 50;
-    private const int FreedomGrowth = 4;
-    private const int LongestFreedomMs = 8000;
     private static readonly Logger Log = LogManager.GetCurrentClassLogger();
     private static readonly long TicksPerMs = Stopwatch.Frequency / 1000;
     private readonly RunDelayMeter? _meter;
     private readonly Func<long> _meanDelayNs;
     private readonly int[] _allowed;
-    private readonly Action<int?> _placeDevice;
-    private readonly Action<bool> _lookBeforeSleep;
-    private readonly Func<int> _submitterCpu;
-    private readonly Func<long> _othersTotal;
-    private readonly int _index;
+    private readonly IPlacedQueue _queue;
+    private readonly BesideTrial _trial = new();
+    private readonly GrowingPause _freedom = new();
+    private readonly GrowingPause _notBeside = new();
     private long _nextLook;
     private long _nextGuard;
-    private long _freeUntil;
-    private long _calmUntil;
-    private int _freedomMs = FirstFreedomMs;
-    private long _seenRequests;
-    private long _seenBytes;
+    private QueueTotals _seen;
     private long _seenOthers;
     private int _depth;
     private uint _submitter;
@@ -52,23 +44,12 @@ internal sealed class QueuePlacement : IDisposable
     private int _timesWanted;
     private bool _isForbidden;
 
-    /// <param name="index">The queue.</param>
-    /// <param name="submitterCpu">The CPU that the queue's requests come from; negative when unknown.</param>
-    /// <param name="othersTotal">Requests that the disk's other queues have answered so far.</param>
-    /// <param name="placeDevice">Hints to the device on which CPU to serve the queue; null: anywhere.</param>
-    /// <param name="lookBeforeSleep">Has the queue's thread look for work for some microseconds before it sleeps, or no longer.</param>
     /// <param name="meanDelayNs">As <see cref="RunDelayMeter.MeanDelayNs"/>; null: the calling thread's.</param>
-    public QueuePlacement(
-        int index, Func<int> submitterCpu, Func<long> othersTotal, Action<int?> placeDevice, Action<bool> lookBeforeSleep,
-        Func<long>? meanDelayNs = null)
+    public QueuePlacement(IPlacedQueue queue, Func<long>? meanDelayNs = null)
     {
         _meter = meanDelayNs is null ? new RunDelayMeter() : null;
         _meanDelayNs = meanDelayNs ?? _meter!.MeanDelayNs;
-        _index = index;
-        _submitterCpu = submitterCpu;
-        _othersTotal = othersTotal;
-        _placeDevice = placeDevice;
-        _lookBeforeSleep = lookBeforeSleep;
+        _queue = queue;
         _allowed = ThreadScheduling.GetAffinity();
     }
 
@@ -81,28 +62,29 @@ internal sealed class QueuePlacement : IDisposable
     /// <summary>Moves made so far.</summary>
     public long Moves { get; private set; }
 
-    /// <summary>Puts the queue on one CPU for good, the <paramref name="index"/>-th that may be used; the queue's thread calls it.</summary>
-    public static void Pin(int index, Action<int?> placeDevice)
+    /// <summary>Puts the queue on one CPU for good, the index-th that may be used, and has it look for no work before it sleeps.</summary>
+    public static void Pin(IPlacedQueue queue)
     {
         int[] allowed = ThreadScheduling.GetAffinity();
-        int cpu = allowed[index % allowed.Length];
+        int cpu = allowed[queue.Index % allowed.Length];
         int errno = ThreadScheduling.TrySetAffinity([cpu]);
         if (errno != 0)
         {
-            Log.Info("queue {0}: this thread may not move to CPU {1}: {2}", index, cpu, Errno.Name(errno));
+            Log.Info("queue {0}: this thread may not move to CPU {1}: {2}", queue.Index, cpu, Errno.Name(errno));
             return;
         }
 
-        placeDevice(cpu);
+        queue.PlaceDevice(PlacementHint.On(cpu));
+        queue.Follow(Placement.Together);
     }
 
     /// <summary>At the end of a round: the queue's totals so far, what is in flight now, and the thread that asked for the latest.</summary>
-    public void Observe(long requests, long bytes, int inFlight, uint submitter)
+    public void Observe(in QueueTotals totals, int inFlight, uint submitter)
     {
         _depth = Math.Max(_depth, inFlight);
         _isFromOne &= submitter == _submitter;
         _submitter = submitter;
-        if (requests == _seenRequests)
+        if (totals.Requests == _seen.Requests)
         {
             return;
         }
@@ -114,17 +96,19 @@ internal sealed class QueuePlacement : IDisposable
         }
 
         _nextLook = now + (LookMs * TicksPerMs);
-        long others = _othersTotal();
-        Placement decision = PlacementPolicy.Decide(
-            new QueueLoad(requests - _seenRequests, bytes - _seenBytes, _depth, others - _seenOthers, _isFromOne), Current);
-        _seenRequests = requests;
-        _seenBytes = bytes;
+        long others = _queue.OthersTotal;
+        QueueLoad load = new(
+            totals.Requests - _seen.Requests, totals.Bytes - _seen.Bytes, _depth, others - _seenOthers, _isFromOne);
+        _seen = totals;
         _seenOthers = others;
         _depth = 0;
         _isFromOne = true;
-        if (now >= _freeUntil && !SetFreeIfStarved(now))
+        long longest = _queue.TakeLongestTicks();
+        if (_freedom.IsOver(now) && !SetFreeIfStarved(now))
         {
-            Confirm(decision, _submitterCpu(), now);
+            JudgeBeside(now, longest);
+            bool mayBeBeside = _queue.MayBeBeside && _notBeside.IsOver(now);
+            Confirm(PlacementPolicy.Decide(load, Current, _queue.MayPoll, mayBeBeside), _queue.PreferredCpu, now);
         }
     }
 
@@ -156,22 +140,37 @@ internal sealed class QueuePlacement : IDisposable
         _nextGuard = now + (GuardMs * TicksPerMs);
         if (_meanDelayNs() < MaxDelayNs)
         {
-            if (now >= _calmUntil)
-            {
-                _freedomMs = Math.Max(FirstFreedomMs, _freedomMs / FreedomGrowth);
-                _calmUntil = now + (_freedomMs * TicksPerMs);
-            }
-
+            _freedom.Works(now);
             return false;
         }
 
         // Something else runs here. The longer that lasts, the rarer the next try, and the longer the calm until it is forgotten.
-        Log.Debug("queue {0}: starved on CPU {1}, set free for {2} ms", _index, Cpu, _freedomMs);
-        _freeUntil = now + (_freedomMs * TicksPerMs);
-        _freedomMs = Math.Min(_freedomMs * FreedomGrowth, LongestFreedomMs);
-        _calmUntil = _freeUntil + (_freedomMs * TicksPerMs);
+        Log.Debug("queue {0}: starved on CPU {1}, set free for {2} ms", _queue.Index, Cpu, _freedom.NextMs);
+        _freedom.Begin(now);
         Move(Placement.Anywhere, -1, now);
         return true;
+    }
+
+    private void JudgeBeside(long now, long longestTicks)
+    {
+        if (Current != Placement.Beside)
+        {
+            return;
+        }
+
+        switch (_trial.Look(now, _seen, longestTicks))
+        {
+            case TrialVerdict.Works:
+                _notBeside.Works(now);
+                break;
+            case TrialVerdict.Fails:
+                Log.Debug("queue {0}: nothing won beside CPU {1}, back for {2} ms", _queue.Index, Cpu, _notBeside.NextMs);
+                _notBeside.Begin(now);
+                Move(Placement.Together, Cpu, now);
+                break;
+            default:
+                break;
+        }
     }
 
     private void Move(Placement placement, int cpu, long now)
@@ -188,16 +187,22 @@ internal sealed class QueuePlacement : IDisposable
         int errno = ThreadScheduling.TrySetAffinity(isConfined ? [own] : _allowed);
         if (errno != 0)
         {
-            Log.Info("queue {0}: placement is off, this thread may not move: {1}", _index, Errno.Name(errno));
+            Log.Info("queue {0}: placement is off, this thread may not move: {1}", _queue.Index, Errno.Name(errno));
             _isForbidden = true;
             return;
         }
 
-        _placeDevice(isConfined ? cpu : null);
-        _lookBeforeSleep(placement == Placement.Apart);
+        _queue.PlaceDevice(placement switch
+        {
+            Placement.Anywhere => PlacementHint.Anywhere,
+            Placement.Beside => PlacementHint.Beside(cpu),
+            _ => PlacementHint.On(cpu),
+        });
         Current = placement;
         Cpu = cpu;
         Moves++;
+        _queue.Follow(placement);
+        _trial.Begin(now, _seen);
         _ = _meanDelayNs(); // What was before the move does not count.
         _nextGuard = now + (GuardMs * TicksPerMs);
     }

@@ -52,7 +52,7 @@ public sealed partial class VirtualDisk
             AioContextOptions context = new()
             {
                 Name = $"front-{i}",
-                PollMaxNs = options.PollMaxNs,
+                PollMaxNs = options.PollMaxNs ?? 0,
                 Monitor = fuse == FuseTransport.Uring ? FdMonitorKind.Auto : FdMonitorKind.Epoll,
                 LargeSubmissionEntries = fuse == FuseTransport.Uring,
             };
@@ -90,7 +90,7 @@ public sealed partial class VirtualDisk
             _mainContext.SetEventNotifier(ringErrors, new AioHandler { Read = () => OnRingError(ringErrors) });
         }
 
-        PlaceQueues(options.Affinity);
+        PlaceQueues(options);
         foreach (FrontQueue queue in _queues)
         {
             if (options.RequestTimeout > TimeSpan.Zero)
@@ -102,19 +102,12 @@ public sealed partial class VirtualDisk
         }
     }
 
-    private void PlaceQueues(Affinity affinity)
+    private void PlaceQueues(VirtualDiskOptions options)
     {
         foreach (FrontQueue queue in _queues)
         {
-            void PlaceDevice(int? cpu) => _hints.Send(queue.Index, cpu);
-            if (affinity == Affinity.Cpu)
-            {
-                queue.Context.Invoke(() => QueuePlacement.Pin(queue.Index, PlaceDevice));
-            }
-            else if (affinity == Affinity.Auto)
-            {
-                queue.PlaceByLoad(PlaceDevice, () => OthersTotal(queue));
-            }
+            queue.Place(
+                options.Affinity, _hints, _transport.TakesPlacement(queue.Index), () => OthersTotal(queue), options.PollMaxNs);
         }
     }
 

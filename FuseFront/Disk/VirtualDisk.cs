@@ -12,8 +12,8 @@ public sealed record VirtualDiskOptions
 {
     public required FuseMountOptions Mount { get; init; }
 
-    /// <summary>Longest busy-poll of a queue's thread in nanoseconds; 0 never.</summary>
-    public long PollMaxNs { get; init; }
+    /// <summary>Longest busy-poll of a queue's thread in nanoseconds; 0 never; null: where placement finds a CPU to spare.</summary>
+    public long? PollMaxNs { get; init; }
 
     public Affinity Affinity { get; init; } = Affinity.Auto;
 

@@ -37,6 +37,7 @@ public sealed unsafe partial class BlkQueue
     private readonly int[] _age;
     private readonly int[] _failedSlots;
     private int _failedCount;
+    private bool _isPolled;
     private int _freeCount;
     private bool _isServing = true; // neither failed nor held
 
@@ -165,7 +166,7 @@ public sealed unsafe partial class BlkQueue
         }
     }
 
-    /// <summary>Reports every request that has ended, until none is left, and then wants an interrupt for the next.</summary>
+    /// <summary>Reports every request that has ended, until none is left, and then wants an interrupt for the next, unless it is polled.</summary>
     /// <exception cref="RingException">The device broke a rule.</exception>
     public void Complete()
     {
@@ -197,14 +198,22 @@ public sealed unsafe partial class BlkQueue
                 }
             }
         }
-        while (_failedCount > 0 || _ring.EnableInterrupts());
+        while (_failedCount > 0 || (!_isPolled && _ring.EnableInterrupts()));
     }
 
-    /// <summary>Interrupts are not wanted while the ring is looked at anyway.</summary>
-    public void DisableInterrupts() => _ring.DisableInterrupts();
+    /// <summary>The ring is going to be looked at until <see cref="EndPolling"/>: no interrupts are wanted.</summary>
+    public void BeginPolling()
+    {
+        _isPolled = true;
+        _ring.DisableInterrupts();
+    }
 
     /// <summary>Interrupts are wanted again; true when the ring must be looked at once more.</summary>
-    public bool EnableInterrupts() => _ring.EnableInterrupts();
+    public bool EndPolling()
+    {
+        _isPolled = false;
+        return _ring.EnableInterrupts();
+    }
 
     /// <summary>
     /// The device is gone or broken: what it has ends with an I/O error now, and so will every later request. A device that goes

@@ -51,10 +51,12 @@ public interface IDriverTransport : IDisposable
     Action Doorbell(int index);
 
     /// <summary>
-    /// Tells the device on which CPU a queue had better be served; null: wherever it likes. Any thread; ignored by a
-    /// device that takes no hints.
+    /// Tells the device where a queue had better be served. Any thread; ignored by a device that takes no hints.
     /// </summary>
-    void PlaceQueue(int index, int? cpu);
+    void PlaceQueue(int index, PlacementHint hint);
+
+    /// <summary>The device takes hints for this queue.</summary>
+    bool TakesPlacement(int index);
 
     /// <summary>Readable when the device's process is gone; not when it only says something.</summary>
     FileDescriptor Connection { get; }

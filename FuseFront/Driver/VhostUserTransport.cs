@@ -146,9 +146,11 @@ public sealed class VhostUserTransport : IDriverTransport
     }
 
     /// <summary>The protocol has no way to say it.</summary>
-    public void PlaceQueue(int index, int? cpu)
+    public void PlaceQueue(int index, PlacementHint hint)
     {
     }
+
+    public bool TakesPlacement(int index) => false;
 
     public void Dispose()
     {

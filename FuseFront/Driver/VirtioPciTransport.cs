@@ -190,14 +190,17 @@ public sealed class VirtioPciTransport : IDriverTransport
         };
     }
 
-    public void PlaceQueue(int index, int? cpu)
+    public void PlaceQueue(int index, PlacementHint hint)
     {
-        ulong register = (ulong)index * sizeof(uint);
-        if (_capabilities.Placement is { } registers && register + sizeof(uint) <= registers.Length)
+        if (TakesPlacement(index))
         {
-            _client.Post(registers.Bar, registers.Offset + register, cpu is { } one ? (uint)one : uint.MaxValue);
+            RegisterBlock registers = _capabilities.Placement!.Value;
+            _client.Post(registers.Bar, registers.Offset + ((ulong)index * sizeof(uint)), hint.ToRegister());
         }
     }
+
+    public bool TakesPlacement(int index) =>
+        _capabilities.Placement is { } registers && ((ulong)index + 1) * sizeof(uint) <= registers.Length;
 
     public void Dispose()
     {

@@ -2,7 +2,8 @@ namespace RingCore.Aio;
 
 /// <summary>
 /// How long to busy-poll before sleeping, learnt from how long the loop had to wait: worth it when the wait is short, a waste
-/// when it is long. Belongs to the loop; <see cref="MaxNs"/> may be changed by any thread.
+/// when it is long. Belongs to the loop; <see cref="MaxNs"/> and
+/// <see cref="MinNs"/> may be changed by any thread.
 /// </summary>
 internal sealed class AdaptivePolling(long maxNs, long grow, long shrink)
 {
@@ -12,6 +13,7 @@ internal sealed class AdaptivePolling(long maxNs, long grow, long shrink)
     private const long DefaultGrow = 2;
     private readonly long _grow = grow == 0 ? DefaultGrow : grow;
     private long _maxNs = maxNs;
+    private long _minNs;
 
     /// <summary>The bound in nanoseconds; 0 never polls.</summary>
     internal long MaxNs
@@ -20,11 +22,18 @@ internal sealed class AdaptivePolling(long maxNs, long grow, long shrink)
         set => Volatile.Write(ref _maxNs, value); // pairs with the getter
     }
 
+    /// <summary>What the polling time never shrinks below, whatever was learnt, in nanoseconds; <see cref="MaxNs"/> bounds it too.</summary>
+    internal long MinNs
+    {
+        get => Volatile.Read(ref _minNs); // pairs with the setter
+        set => Volatile.Write(ref _minNs, value); // pairs with the getter
+    }
+
     /// <summary>The present polling time in nanoseconds, never above <see cref="MaxNs"/>.</summary>
     internal long TimeNs { get; private set; }
 
-    /// <summary>Cuts the time to a bound that has been lowered, and returns it.</summary>
-    internal long Bound(long maxNs) => TimeNs = Math.Min(TimeNs, maxNs);
+    /// <summary>Brings the time within the bounds, which may have been changed, and returns it.</summary>
+    internal long Bound(long maxNs) => TimeNs = Math.Min(Math.Max(TimeNs, MinNs), maxNs);
 
     /// <summary>Learns from a wait (polling included) of <paramref name="waitedNs"/>.</summary>
     internal void Learn(long waitedNs, long maxNs)

@@ -37,6 +37,25 @@ public sealed partial class AioContext
         return false;
     }
 
+    private bool ExpectsWork()
+    {
+        bool expects = true;
+        foreach (FdNode node in _pollNodes)
+        {
+            if (node.Handler is { Expects: { } soon })
+            {
+                if (soon())
+                {
+                    return true;
+                }
+
+                expects = false;
+            }
+        }
+
+        return expects;
+    }
+
     private bool BusyPoll(long timeNs)
     {
         _monitor!.Submit(); // what was prepared must not wait for the end of polling

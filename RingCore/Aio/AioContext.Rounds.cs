@@ -81,9 +81,10 @@ public sealed partial class AioContext
     {
         long maxNs = _polling.MaxNs;
         bool mayPoll = maxNs > 0 && _unpollableHandlers == 0;
-        bool learns = mayPoll && timeoutNs != 0;
+        bool isWorthIt = mayPoll && ExpectsWork();
+        bool learns = isWorthIt && timeoutNs != 0;
         long started = learns ? MonotonicClock.Nanoseconds : 0;
-        bool found = TryPolling(mayPoll, maxNs, timeoutNs);
+        bool found = mayPoll && !isWorthIt ? _needsPollCheck && CheckOnce() : TryPolling(mayPoll, maxNs, timeoutNs);
         if (found)
         {
             timeoutNs = 0;

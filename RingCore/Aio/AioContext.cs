@@ -74,6 +74,20 @@ public sealed partial class AioContext : IDisposable
         }
     }
 
+    /// <summary>
+    /// What the polling time never shrinks below in nanoseconds, however long the waits have been; <see cref="PollMaxNs"/> bounds
+    /// it. 0 until it is set. Any thread; holds from the next round on.
+    /// </summary>
+    public long PollMinNs
+    {
+        get => _polling.MinNs;
+        set
+        {
+            ArgumentOutOfRangeException.ThrowIfNegative(value);
+            _polling.MinNs = value;
+        }
+    }
+
     /// <summary>The polling time that the context has settled on, in nanoseconds.</summary>
     public long PollTimeNs => _polling.TimeNs;
 

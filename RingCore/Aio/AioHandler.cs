@@ -24,6 +24,13 @@ public sealed class AioHandler
     public Func<bool>? Poll { get; init; }
 
     /// <summary>
+    /// Whether <see cref="Poll"/> may find something soon; asked before every sleep. While no handler that has this expects
+    /// anything, the loop sleeps without busy-polling, and without an end to polling that has begun: what cannot come needs no
+    /// notification. Null: no say in the matter.
+    /// </summary>
+    public Func<bool>? Expects { get; init; }
+
+    /// <summary>
     /// Does the work that <see cref="Poll"/> found. Null: <see cref="Read"/> or <see cref="Notified"/> is called instead.
     /// </summary>
     public Action? PollReady { get; init; }

@@ -24,8 +24,8 @@ public sealed record BackendSettings
     /// <summary>0: no IOThread, the main loop serves every queue.</summary>
     public int IoThreads { get; init; } = DiskOptions.StandardQueues;
 
-    /// <summary>Nanoseconds; 0 never polls.</summary>
-    public long PollMaxNs { get; init; }
+    /// <summary>Nanoseconds; 0 never polls; null: where placement finds a CPU to spare.</summary>
+    public long? PollMaxNs { get; init; }
 
     /// <summary><c>io_uring</c> or <c>threads</c>.</summary>
     public string Aio { get; init; } = "io_uring";
@@ -69,7 +69,7 @@ public sealed record BackendSettings
         Option<string> image = new("--image") { Description = "the raw image file or block device", HelpName = "IMAGE", Required = true };
         Option<bool> readOnly = DiskOptions.ReadOnly(), detached = DiskOptions.Detached(), transitional = DiskOptions.Transitional();
         Option<int> queues = DiskOptions.Queues(), queueSize = DiskOptions.QueueSize(), ioThreads = DiskOptions.IoThreads();
-        Option<long> poll = DiskOptions.PollMaxNs();
+        Option<NumberOrAuto> poll = DiskOptions.PollMaxNs();
         Option<string> aio = DiskOptions.Aio(), cache = DiskOptions.Cache(), level = DiskOptions.LogLevel();
         Option<string?> serial = DiskOptions.Serial(), control = DiskOptions.Control(), logFile = DiskOptions.LogFile();
         Option<string?> faults = DiskOptions.Faults();
@@ -99,7 +99,7 @@ public sealed record BackendSettings
             Queues = parsed.GetValue(queues),
             QueueSize = parsed.GetValue(queueSize),
             IoThreads = DiskOptions.IoThreadsGiven(parsed, ioThreads, queues),
-            PollMaxNs = parsed.GetValue(poll),
+            PollMaxNs = parsed.GetValue(poll).Number,
             Aio = parsed.GetRequiredValue(aio),
             Cache = parsed.GetRequiredValue(cache),
             Serial = parsed.GetValue(serial),
@@ -122,7 +122,7 @@ public sealed record BackendSettings
     {
         var line = new ArgumentLine();
         line.Add("--vfio-user", VfioUserSocket).Add("--vhost-user", VhostUserSocket).Add("--image", Image).AddIf(ReadOnly, "--read-only");
-        line.Add("--queues", Queues).Add("--queue-size", QueueSize).Add("--iothreads", IoThreads).Add("--poll-max-ns", PollMaxNs);
+        line.Add("--queues", Queues).Add("--queue-size", QueueSize).Add("--iothreads", IoThreads).Add("--poll-max-ns", PollMaxNs?.ToString(CultureInfo.InvariantCulture));
         line.Add("--aio", Aio).Add("--cache", Cache).Add("--serial", string.IsNullOrEmpty(Serial) ? null : Serial);
         line.Add("--faults", Faults).Add("--fault-seed", FaultSeed?.ToString(CultureInfo.InvariantCulture));
         line.Add("--volatile-cache", VolatileCache == 0 ? null : VolatileCache.ToString(CultureInfo.InvariantCulture));

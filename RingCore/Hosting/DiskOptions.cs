@@ -39,8 +39,8 @@ public static class DiskOptions
     public static int IoThreadsGiven(ParseResult parsed, Option<int> ioThreads, Option<int> queues) =>
         parsed.GetValue(parsed.GetResult(ioThreads) is null ? queues : ioThreads);
 
-    public static Option<long> PollMaxNs() =>
-        OptionFactory.Number("--poll-max-ns", "longest busy-polling before sleeping, in ns; 0 never polls", 0L, MaxPollNs, 0L);
+    public static Option<NumberOrAuto> PollMaxNs() => OptionFactory.NumberOrAuto(
+        "--poll-max-ns", "longest busy-polling before sleeping, in ns; 0 never polls; auto: where placement finds a CPU to spare", 0, MaxPollNs);
 
     public static Option<string> Aio() => OptionFactory.Choice("--aio", "how the image is read and written", "io_uring", "threads");
 

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Globalization;
 using RingCore.Units;
 
 namespace RingCore.Hosting;
@@ -25,8 +26,8 @@ public sealed record FrontSettings
     /// <summary><c>auto</c>, <c>cpu</c> or <c>none</c>.</summary>
     public string Affinity { get; init; } = "auto";
 
-    /// <summary>Nanoseconds; 0 never polls.</summary>
-    public long PollMaxNs { get; init; }
+    /// <summary>Nanoseconds; 0 never polls; null: where placement finds a CPU to spare.</summary>
+    public long? PollMaxNs { get; init; }
 
     /// <summary>How long the device may have a request before something is done about it; zero: for ever.</summary>
     public TimeSpan RequestTimeout { get; init; } = DiskOptions.StandardRequestTimeout;
@@ -53,7 +54,7 @@ public sealed record FrontSettings
         Argument<string> directory = OptionFactory.Path("DIR", "where the disk appears, as DIR/disk");
         Option<int> queues = DiskOptions.Queues(), queueSize = DiskOptions.QueueSize();
         Option<string> fuse = DiskOptions.Fuse(), affinity = DiskOptions.Affinity(), level = DiskOptions.LogLevel();
-        Option<long> poll = DiskOptions.PollMaxNs();
+        Option<NumberOrAuto> poll = DiskOptions.PollMaxNs();
         Option<Duration> requestTimeout = DiskOptions.RequestTimeout();
         Option<bool> allowOther = DiskOptions.AllowOther(), nonEmpty = DiskOptions.NonEmpty(), detached = DiskOptions.Detached();
         Option<string?> name = OptionFactory.Text("--name", "NAME", "the source that the mount table shows");
@@ -73,7 +74,7 @@ public sealed record FrontSettings
             QueueSize = parsed.GetValue(queueSize),
             Fuse = parsed.GetRequiredValue(fuse),
             Affinity = parsed.GetRequiredValue(affinity),
-            PollMaxNs = parsed.GetValue(poll),
+            PollMaxNs = parsed.GetValue(poll).Number,
             RequestTimeout = parsed.GetValue(requestTimeout).ToTimeSpan(),
             AllowOther = parsed.GetValue(allowOther),
             NonEmpty = parsed.GetValue(nonEmpty),
@@ -92,7 +93,7 @@ public sealed record FrontSettings
         var line = new ArgumentLine();
         line.Add("--vfio-user", VfioUserSocket).Add("--vhost-user", VhostUserSocket);
         line.Add("--queues", Queues).Add("--queue-size", QueueSize);
-        line.Add("--fuse", Fuse).Add("--affinity", Affinity).Add("--poll-max-ns", PollMaxNs);
+        line.Add("--fuse", Fuse).Add("--affinity", Affinity).Add("--poll-max-ns", PollMaxNs?.ToString(CultureInfo.InvariantCulture));
         line.Add("--request-timeout", Duration.From(RequestTimeout).ToString());
         line.AddIf(AllowOther, "--allow-other").AddIf(NonEmpty, "--nonempty").Add("--name", Name);
         line.Add("--control", ControlSocket).Add("--log-level", LogLevel).Add("--log-file", LogFile).AddIf(Detached, "--detached");

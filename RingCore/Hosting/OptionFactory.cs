@@ -51,6 +51,17 @@ public static class OptionFactory
             CustomParser = result => ParseNumber(result, name, min, max),
         };
 
+    /// <summary>A whole number, or the word <c>auto</c>, which is the standard.</summary>
+    public static Option<NumberOrAuto> NumberOrAuto(string name, string description, long min, long max) =>
+        new(name)
+        {
+            Description = $"{description} ({min} to {max})",
+            HelpName = "auto|N",
+            CustomParser = result => result.Tokens[0].Value == "auto"
+                ? default
+                : new NumberOrAuto(ParseNumber(result, name, min, max, "auto, or ")),
+        };
+
     /// <summary>A size in bytes (<see cref="ByteSize"/>); 0 when the option is absent.</summary>
     public static Option<long> SizeOption(string name, string description) =>
         new(name)
@@ -156,15 +167,19 @@ public static class OptionFactory
         return bytes;
     }
 
-    private static T ParseNumber<T>(ArgumentResult result, string name, T min, T max)
+    private static T ParseNumber<T>(ArgumentResult result, string name, T min, T max, string alternative = "")
         where T : struct, IBinaryInteger<T>
     {
         string text = result.Tokens[0].Value;
         if (!T.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out T value) || value < min || value > max)
         {
-            result.AddError($"{name} {text} is impossible: use a whole number from {min} to {max}");
+            result.AddError($"{name} {text} is impossible: use {alternative}a whole number from {min} to {max}");
         }
 
         return value;
     }
 }
+
+/// <summary>What <see cref="OptionFactory.NumberOrAuto"/> reads.</summary>
+/// <param name="Number">Null for <c>auto</c>.</param>
+public readonly record struct NumberOrAuto(long? Number);

@@ -22,6 +22,31 @@ public static unsafe class ThreadScheduling
     /// </summary>
     public static int TrySetBatch(int threadId = 0) => TrySetPolicy(threadId, SchedBatch);
 
+    /// <summary>
+    /// Asks for time slices of so many nanoseconds (100 µs to 100 ms; 0: the standard ones). Who is woken and has shorter ones
+    /// interrupts the thread at once. Needs no privilege; without effect before Linux 6.12. Returns 0 or an errno.
+    /// </summary>
+    public static int TrySetSlice(long nanoseconds, int threadId = 0)
+    {
+        SchedAttributes attributes = default;
+        if (Libc.sched_getattr(threadId, &attributes) != 0)
+        {
+            return Marshal.GetLastPInvokeError();
+        }
+
+        attributes.Flags = 0;
+        attributes.Runtime = (ulong)nanoseconds;
+        return Libc.sched_setattr(threadId, &attributes) == 0 ? 0 : Marshal.GetLastPInvokeError();
+    }
+
+    /// <summary>The time slice that <see cref="TrySetSlice"/> has set, or the standard one, in nanoseconds; 0 where the kernel does not say.</summary>
+    public static long GetSlice(int threadId = 0)
+    {
+        SchedAttributes attributes = default;
+        Check(Libc.sched_getattr(threadId, &attributes), "sched_getattr");
+        return (long)attributes.Runtime;
+    }
+
     /// <summary>Back to SCHED_OTHER. Returns 0 or an errno.</summary>
     public static int TrySetNormal(int threadId = 0) => TrySetPolicy(threadId, SchedOther);
 

@@ -2,6 +2,7 @@ using Backend.Device;
 using NUnit.Framework;
 using RingCore.Posix;
 using RingCore.VfioUser;
+using RingCore.Virtio;
 
 namespace Backend.Tests.Device;
 
@@ -101,9 +102,13 @@ public class PciConfigSpaceTests : PciFixture
         ulong registers = ReadConfig(at + 12, 4);
         Write(bar, registers + 4, 4, 7);
         Write(bar, registers, 4, uint.MaxValue);
+        Write(bar, registers, 4, 0x8000_0003);
         Write(bar, registers + 400, 4, 1);
         Assert.That(TryWrite(bar, registers, 2, 1), Is.Not.Zero);
-        Assert.That(Device.Placements, Is.EqualTo(new (int, int?)[] { (1, 7), (0, null) }));
+        Assert.That(Device.Placements, Is.EqualTo(new (int, PlacementHint)[]
+        {
+            (1, PlacementHint.On(7)), (0, PlacementHint.Anywhere), (0, PlacementHint.Beside(3)),
+        }));
     }
 
     [Test]

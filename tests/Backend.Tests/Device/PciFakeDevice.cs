@@ -1,4 +1,5 @@
 using Backend.Device;
+using RingCore.Virtio;
 
 namespace Backend.Tests.Device;
 
@@ -31,7 +32,7 @@ internal sealed class PciFakeDevice(int queues = 2, ushort queueSize = 128) : IV
 
     internal int Synchronizations { get; private set; }
 
-    internal List<(int Queue, int? Cpu)> Placements { get; } = [];
+    internal List<(int Queue, PlacementHint Hint)> Placements { get; } = [];
 
     internal Action? OnSynchronize { get; set; }
 
@@ -49,7 +50,7 @@ internal sealed class PciFakeDevice(int queues = 2, ushort queueSize = 128) : IV
         }
     }
 
-    public void PlaceQueue(int index, int? cpu) => Placements.Add((index, cpu));
+    public void PlaceQueue(int index, PlacementHint hint) => Placements.Add((index, hint));
 
     public void WriteConfig(int offset, ReadOnlySpan<byte> data)
     {

@@ -46,7 +46,9 @@ internal sealed class PioNotifyTransport(VfioUserClient client) : IDriverTranspo
 
     public void BindInterrupts(EventNotifier config, IReadOnlyList<EventNotifier> queues) => _modern.BindInterrupts(config, queues);
 
-    public void PlaceQueue(int index, int? cpu) => _modern.PlaceQueue(index, cpu);
+    public void PlaceQueue(int index, PlacementHint hint) => _modern.PlaceQueue(index, hint);
+
+    public bool TakesPlacement(int index) => _modern.TakesPlacement(index);
 
     public Action Doorbell(int index)
     {

@@ -1,5 +1,6 @@
 using FuseFront.Disk;
 using RingCore.Posix;
+using RingCore.Virtio;
 
 namespace FuseFront.Tests.Disk;
 
@@ -7,78 +8,91 @@ namespace FuseFront.Tests.Disk;
 [TestFixture]
 public sealed class PlacementTests
 {
-    [TestCase(100, 4096, 1, 0, true, "Anywhere", ExpectedResult = "Together", Description = "small requests: wake-ups are what costs")]
+    [TestCase(100, 4096, 1, 0, true, "Anywhere", ExpectedResult = "Beside", Description = "small ones, one by one: no wake-up between front and device")]
+    [TestCase(100, 4096, 8, 0, true, "Together", ExpectedResult = "Beside", Description = "a few at once: the same")]
     [TestCase(100, 4096, 32, 0, true, "Together", ExpectedResult = "Apart", Description = "many at once: work for two CPUs")]
     [TestCase(100, 4096, 32, 50, true, "Apart", ExpectedResult = "Together", Description = "other queues need the other CPUs")]
+    [TestCase(100, 4096, 1, 50, true, "Beside", ExpectedResult = "Together", Description = "the same")]
     [TestCase(100, 4096, 32, 0, false, "Apart", ExpectedResult = "Together", Description = "other threads need the other CPUs")]
-    [TestCase(100, 4096, 4, 0, true, "Apart", ExpectedResult = "Together", Description = "a few at once: it would sleep too often")]
     [TestCase(100, 65536, 32, 0, true, "Together", ExpectedResult = "Anywhere", Description = "large ones: copies")]
     [TestCase(1, 1 << 20, 1, 0, true, "Together", ExpectedResult = "Anywhere", Description = "one large one says enough")]
     [TestCase(3, 4096, 1, 0, true, "Anywhere", ExpectedResult = "Anywhere", Description = "too few to tell: stays")]
     public string Decision(long requests, long size, int depth, long others, bool fromOne, string current) =>
-        PlacementPolicy.Decide(new QueueLoad(requests, requests * size, depth, others, fromOne), Enum.Parse<Placement>(current)).ToString();
+        Decide(requests, size, depth, others, fromOne, current, mayPoll: true, mayBeBeside: true);
+
+    [TestCase(1, true, false, ExpectedResult = "Together", Description = "a device that takes no hints would not look for work")]
+    [TestCase(32, true, false, ExpectedResult = "Apart", Description = "there only the front looks")]
+    [TestCase(1, false, true, ExpectedResult = "Together")]
+    [TestCase(32, false, true, ExpectedResult = "Together", Description = "sleeping on another CPU costs more than it wins")]
+    public string Decision_without_polling(int depth, bool mayPoll, bool mayBeBeside) =>
+        Decide(100, 4096, depth, 0, true, "Anywhere", mayPoll, mayBeBeside);
+
+    [TestCase("Anywhere", null, ExpectedResult = "0 0")]
+    [TestCase("Anywhere", 7000L, ExpectedResult = "7000 0")]
+    [TestCase("Together", 7000L, ExpectedResult = "0 0", Description = "on the application's CPU polling keeps it from asking")]
+    [TestCase("Beside", null, ExpectedResult = "50000 50000")]
+    [TestCase("Beside", 7000L, ExpectedResult = "7000 7000")]
+    [TestCase("Apart", null, ExpectedResult = "25000 0")]
+    [TestCase("Apart", 7000L, ExpectedResult = "7000 0")]
+    public string Polling(string placement, long? pollMaxNs)
+    {
+        PlacedPolling polling = PlacedPolling.Of(Enum.Parse<Placement>(placement), pollMaxNs);
+        return $"{polling.MaxNs} {polling.MinNs}";
+    }
 
     [Test]
     public void A_move_needs_two_equal_decisions_and_is_told_to_the_device()
     {
-        (QueuePlacement? placement, List<int?> hints, List<bool> looks, int[] seen, int[] allowed) = Place(inFlight: 1);
-        Assert.That(placement!.Current, Is.EqualTo(Placement.Together));
-        Assert.That(placement.Moves, Is.EqualTo(1));
-        Assert.That(hints, Is.EqualTo(new int?[] { allowed[0] }));
-        Assert.That(looks, Is.EqualTo(new[] { false }));
-        Assert.That(seen, Is.EqualTo(new[] { allowed[0] }));
+        PlacedFake queue = new() { MayBeBeside = false };
+        int[] allowed = queue.Place(inFlight: 1, moves: 1);
+        Assert.That(queue.Followed, Is.EqualTo(new[] { Placement.Together }));
+        Assert.That(queue.Hints, Is.EqualTo(new[] { PlacementHint.On(allowed[0]) }));
+        Assert.That(queue.SeenCpus, Is.EqualTo(new[] { allowed[0] }));
     }
 
     [Test]
-    public void A_deep_queue_gives_the_applications_cpu_to_the_device_and_looks_before_it_sleeps_on_the_next()
+    public void A_shallow_queue_stays_with_the_application_and_has_the_device_beside_it()
     {
-        (QueuePlacement? placement, List<int?> hints, List<bool> looks, int[] seen, int[] allowed) = Place(inFlight: 32);
-        Assert.That(placement!.Current, Is.EqualTo(Placement.Apart));
-        Assert.That(hints, Is.EqualTo(new int?[] { allowed[0] }));
-        Assert.That(looks, Is.EqualTo(new[] { true }));
-        Assert.That(seen, Is.EqualTo(new[] { allowed[1] }));
+        PlacedFake queue = new();
+        int[] allowed = queue.Place(inFlight: 1, moves: 1);
+        Assert.That(queue.Followed, Is.EqualTo(new[] { Placement.Beside }));
+        Assert.That(queue.Hints, Is.EqualTo(new[] { PlacementHint.Beside(allowed[0]) }));
+        Assert.That(queue.SeenCpus, Is.EqualTo(new[] { allowed[0] }));
+    }
+
+    [Test]
+    public void A_deep_queue_gives_the_applications_cpu_to_the_device_and_runs_on_the_next()
+    {
+        PlacedFake queue = new();
+        int[] allowed = queue.Place(inFlight: 32, moves: 1);
+        Assert.That(queue.Followed, Is.EqualTo(new[] { Placement.Apart }));
+        Assert.That(queue.Hints, Is.EqualTo(new[] { PlacementHint.On(allowed[0]) }));
+        Assert.That(queue.SeenCpus, Is.EqualTo(new[] { allowed[1] }));
     }
 
     [Test]
     public void A_thread_that_waits_for_its_cpu_is_set_free()
     {
-        (QueuePlacement? placement, List<int?> hints, List<bool> looks, int[] seen, int[] allowed) = Place(inFlight: 32, meanDelayNs: 1_000_000);
-        Assert.That(placement!.Current, Is.EqualTo(Placement.Anywhere));
-        Assert.That(hints, Is.EqualTo(new int?[] { allowed[0], null }));
-        Assert.That(looks, Is.EqualTo(new[] { true, false }));
-        Assert.That(seen, Is.EqualTo(allowed));
+        PlacedFake queue = new() { MeanDelayNs = 1_000_000 };
+        int[] allowed = queue.Place(inFlight: 32, moves: 2);
+        Assert.That(queue.Followed, Is.EqualTo(new[] { Placement.Apart, Placement.Anywhere }));
+        Assert.That(queue.Hints, Is.EqualTo(new[] { PlacementHint.On(allowed[0]), PlacementHint.Anywhere }));
+        Assert.That(queue.SeenCpus, Is.EqualTo(allowed));
     }
 
-    /// <summary>Has a thread of its own placed under one load, until that should have had its effect.</summary>
-    private static (QueuePlacement? Placement, List<int?> Hints, List<bool> Looks, int[] Seen, int[] Allowed) Place(int inFlight, long meanDelayNs = 0)
+    [TestCase(1, 0, Description = "a wake-up for each request")]
+    [TestCase(0, 4, Description = "milliseconds for a request")]
+    public void A_device_that_is_no_help_beside_the_application_comes_back_to_it(int wakeUpsPerRequest, int longestMs)
     {
-        int[] allowed = ThreadScheduling.GetAffinity();
-        if (allowed.Length < 2)
-        {
-            Assert.Ignore("one CPU only");
-        }
-
-        List<int?> hints = [];
-        List<bool> looks = [];
-        QueuePlacement? placement = null;
-        int[] seen = [];
-        Thread thread = new(() =>
-        {
-            // How long this machine lets the thread wait is none of the tests' business.
-            placement = new QueuePlacement(0, () => allowed[0], () => 0, hints.Add, looks.Add, () => meanDelayNs);
-            (int least, int moves) = meanDelayNs == 0 ? (4, 1) : (0, 2);
-            int observations = 0;
-            while (observations < least || (placement.Moves < moves && observations < 1000))
-            {
-                observations++;
-                placement.Observe(observations * 100L, observations * 100L * 4096, inFlight, submitter: 7);
-                Thread.Sleep(5); // A decision is made every 2 ms at most, a look at the delay every 20.
-            }
-
-            seen = ThreadScheduling.GetAffinity();
-        });
-        thread.Start();
-        thread.Join();
-        return (placement, hints, looks, seen, allowed);
+        PlacedFake queue = new() { WakeUpsPerRequest = wakeUpsPerRequest, LongestMs = longestMs };
+        int[] allowed = queue.Place(inFlight: 1, moves: 2);
+        Assert.That(queue.Followed, Is.EqualTo(new[] { Placement.Beside, Placement.Together }));
+        Assert.That(queue.Hints, Is.EqualTo(new[] { PlacementHint.Beside(allowed[0]), PlacementHint.On(allowed[0]) }));
+        Assert.That(queue.SeenCpus, Is.EqualTo(new[] { allowed[0] }));
     }
+
+    private static string Decide(
+        long requests, long size, int depth, long others, bool fromOne, string current, bool mayPoll, bool mayBeBeside) =>
+        PlacementPolicy.Decide(
+            new QueueLoad(requests, requests * size, depth, others, fromOne), Enum.Parse<Placement>(current), mayPoll, mayBeBeside).ToString();
 }

@@ -107,7 +107,9 @@ internal sealed unsafe class FakeDevice : IDriverTransport
         };
     }
 
-    public void PlaceQueue(int index, int? cpu) => Placed?.Invoke();
+    public void PlaceQueue(int index, PlacementHint hint) => Placed?.Invoke();
+
+    public bool TakesPlacement(int index) => true;
 
     public void HangUp()
     {

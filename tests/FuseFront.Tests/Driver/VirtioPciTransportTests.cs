@@ -2,6 +2,7 @@ using System.Buffers.Binary;
 using FuseFront.Driver;
 using RingCore.Posix;
 using RingCore.VfioUser;
+using RingCore.Virtio;
 
 namespace FuseFront.Tests.Driver;
 
@@ -101,8 +102,10 @@ public sealed class VirtioPciTransportTests
         _server.Instead[VfioUserCommand.RegionWrite] = c => written.Add(BitConverter.ToUInt64(c.Payload));
         for (int queue = 0; queue < 4; queue++)
         {
-            transport.PlaceQueue(queue, 1);
+            transport.PlaceQueue(queue, PlacementHint.On(1));
         }
+
+        Assert.That(Enumerable.Range(0, 4).Select(transport.TakesPlacement), Is.EqualTo(new[] { true, true, false, false }));
 
         _ = client.GetDeviceInfo(); // answered after the writes
         Assert.That(written, Is.EqualTo(new ulong[] { ScriptedServer.BarSize - 8, ScriptedServer.BarSize - 4 }));

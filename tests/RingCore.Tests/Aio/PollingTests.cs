@@ -78,6 +78,18 @@ public sealed class PollingTests(FdMonitorKind monitor) : AioFixture(monitor)
         }
     }
 
+    // A round that finds nothing for some milliseconds, so that it sleeps in the end.
+    private static void SleepOnce(AioContext context)
+    {
+        bool isOver = false;
+        using AioTimer timer = context.CreateTimer(() => isOver = true);
+        timer.Arm(TimeSpan.FromMilliseconds(10));
+        context.Poll(blocking: false); // takes the notification that arming left
+        long sleeps = context.Statistics.Sleeps;
+        PollUntil(context, () => isOver);
+        Assert.That(context.Statistics.Sleeps, Is.GreaterThan(sleeps));
+    }
+
     [Test]
     public void Kick_is_not_lost_when_polling_ends()
     {
@@ -175,6 +187,63 @@ public sealed class PollingTests(FdMonitorKind monitor) : AioFixture(monitor)
         Assert.That(ring.Begins, Is.EqualTo(begins));
         Assert.That(ring.Ends, Is.EqualTo(begins));
         Assert.That(() => context.PollMaxNs = -1, Throws.InstanceOf<ArgumentOutOfRangeException>());
+    }
+
+    [Test]
+    public void Polling_never_takes_less_than_PollMinNs_nor_more_than_PollMaxNs()
+    {
+        using AioContext context = CreateContext();
+        using Ring ring = new();
+        context.SetEventNotifier(ring.Kick, ring.Handler);
+        context.PollMaxNs = 2_000_000;
+        context.PollMinNs = OneSecondNs;
+        SleepOnce(context);
+        SleepOnce(context); // longer than polling may take: without a minimum it would have been given up
+        Assert.That(context.Statistics.PollMisses, Is.EqualTo(2));
+        Assert.That(context.PollTimeNs, Is.LessThanOrEqualTo(2_000_000));
+        context.PollMinNs = 0;
+        SleepOnce(context);
+        long misses = context.Statistics.PollMisses;
+        SleepOnce(context);
+        Assert.That(context.Statistics.PollMisses, Is.EqualTo(misses), "now it learns");
+        Assert.That(() => context.PollMinNs = -1, Throws.InstanceOf<ArgumentOutOfRangeException>());
+    }
+
+    [Test]
+    public void Nothing_is_polled_for_while_nobody_expects_anything_and_notifications_stay_off()
+    {
+        using AioContext context = CreateContext(OneSecondNs);
+        using Ring ring = new();
+        bool expects = true;
+        AioHandler handler = ring.Handler;
+        context.SetEventNotifier(ring.Kick, new AioHandler
+        {
+            Read = handler.Read,
+            Poll = handler.Poll,
+            PollReady = handler.PollReady,
+            PollBegin = handler.PollBegin,
+            PollEnd = handler.PollEnd,
+            Expects = () => expects,
+        });
+        Feed(context, ring, 5);
+        Assert.That((ring.Begins, ring.Ends), Is.EqualTo((1, 0)), "a poll that always finds something goes on");
+
+        expects = false;
+        (long hits, long misses) = (context.Statistics.PollHits, context.Statistics.PollMisses);
+        SleepOnce(context);
+        Assert.That((context.Statistics.PollHits, context.Statistics.PollMisses), Is.EqualTo((hits, misses)));
+        Assert.That(ring.Ends, Is.Zero);
+
+        // Others that have no say do not make it poll, and one that expects something does.
+        using EventNotifier other = new();
+        context.SetEventNotifier(other, new AioHandler { Read = () => other.TestAndClear(), Poll = static () => false });
+        SleepOnce(context);
+        Assert.That(context.Statistics.PollMisses, Is.EqualTo(misses));
+        expects = true;
+        context.PollMaxNs = 1_000_000;
+        SleepOnce(context);
+        Assert.That(context.Statistics.PollMisses, Is.EqualTo(misses + 1));
+        Assert.That(ring.Ends, Is.EqualTo(ring.Begins), "it has slept with something to come");
     }
 
     [Test]

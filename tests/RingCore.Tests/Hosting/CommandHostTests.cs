@@ -19,6 +19,7 @@ public class CommandHostTests
     [TestCase("--queue-size 100")]
     [TestCase("--iothreads -1")]
     [TestCase("--poll-max-ns 1000000001")]
+    [TestCase("--poll-max-ns never")]
     [TestCase("--aio libaio")]
     [TestCase("--cache unsafe")]
     [TestCase("--log-level loud")]
@@ -122,6 +123,21 @@ public class CommandHostTests
         int ioThreads = -1;
         Run([.. Needed, .. arguments.Split(' ')], settings => ioThreads = settings.IoThreads);
         Assert.That(ioThreads, Is.EqualTo(expected));
+    }
+
+    [TestCase("--queues 2", null)]
+    [TestCase("--poll-max-ns auto", null)]
+    [TestCase("--poll-max-ns 0", 0L)]
+    [TestCase("--poll-max-ns=7000", 7000L)]
+    public void Polling_is_left_to_placement_unless_a_number_is_given(string arguments, long? expected)
+    {
+        long? pollMaxNs = -1;
+        Run([.. Needed, .. arguments.Split(' ')], settings =>
+        {
+            pollMaxNs = settings.PollMaxNs;
+            return 0;
+        });
+        Assert.That(pollMaxNs, Is.EqualTo(expected));
     }
 
     [Test]

@@ -33,6 +33,24 @@ public sealed class ThreadSchedulingTests
     });
 
     [Test]
+    public void Slice_is_set_and_taken_back_and_the_policy_stays() => OwnThread.Run(() =>
+    {
+        const long Slice = 50_000_000;
+        Assert.That(ThreadScheduling.TrySetBatch(), Is.Zero);
+        long standard = ThreadScheduling.GetSlice();
+        Assert.That(ThreadScheduling.TrySetSlice(Slice), Is.Zero);
+        long set = ThreadScheduling.GetSlice();
+        Assert.That(set, Is.EqualTo(Slice).Or.EqualTo(standard), "a kernel before 6.12 takes it and does nothing");
+        Assert.That(ThreadScheduling.TrySetSlice(0), Is.Zero);
+        Assert.That(ThreadScheduling.GetSlice(), Is.EqualTo(standard));
+        Assert.That(ThreadScheduling.IsBatch(), Is.True);
+    });
+
+    [Test]
+    public void Slice_of_a_thread_that_does_not_exist_is_an_error() =>
+        Assert.That(ThreadScheduling.TrySetSlice(1_000_000, int.MaxValue), Is.EqualTo(Errno.ESRCH));
+
+    [Test]
     public void Impossible_affinities_are_errors() => OwnThread.Run(() =>
     {
         Assert.That(ThreadScheduling.TrySetAffinity([]), Is.EqualTo(Errno.EINVAL));

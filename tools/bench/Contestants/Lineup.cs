@@ -17,6 +17,7 @@ internal static class Lineup
         ("neither", "--without-features event-idx,indirect"),
         ("queue-size-32", "--queue-size 32"),
         ("queue-size-512", "--queue-size 512"),
+        ("poll-never", "--poll-max-ns 0"),
         ("poll-50us", "--poll-max-ns 50000"),
         ("iothreads-0", "--iothreads 0"),
         ("iothreads-1", "--iothreads 1"),

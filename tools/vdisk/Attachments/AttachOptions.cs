@@ -16,7 +16,7 @@ internal sealed record AttachOptions
 
     public int IoThreads { get; init; }
 
-    public long PollMaxNs { get; init; }
+    public long? PollMaxNs { get; init; }
 
     public TimeSpan RequestTimeout { get; init; }
 
@@ -61,7 +61,7 @@ internal sealed record AttachOptions
     {
         Option<bool> readOnly = DiskOptions.ReadOnly(), allowOther = DiskOptions.AllowOther(), transitional = DiskOptions.Transitional();
         Option<int> queues = DiskOptions.Queues(), queueSize = DiskOptions.QueueSize(), ioThreads = DiskOptions.IoThreads();
-        Option<long> poll = DiskOptions.PollMaxNs();
+        Option<NumberOrAuto> poll = DiskOptions.PollMaxNs();
         Option<Duration> requestTimeout = DiskOptions.RequestTimeout();
         Option<string> aio = DiskOptions.Aio(), cache = DiskOptions.Cache(), fuse = DiskOptions.Fuse();
         Option<string> affinity = DiskOptions.Affinity(), level = DiskOptions.LogLevel();
@@ -86,7 +86,7 @@ internal sealed record AttachOptions
             Queues = parsed.GetValue(queues),
             QueueSize = parsed.GetValue(queueSize),
             IoThreads = DiskOptions.IoThreadsGiven(parsed, ioThreads, queues),
-            PollMaxNs = parsed.GetValue(poll),
+            PollMaxNs = parsed.GetValue(poll).Number,
             RequestTimeout = parsed.GetValue(requestTimeout).ToTimeSpan(),
             Aio = parsed.GetRequiredValue(aio),
             Cache = parsed.GetRequiredValue(cache),

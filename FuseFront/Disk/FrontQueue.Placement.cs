@@ -1,0 +1,111 @@
+using FuseFront.Driver;
+using RingCore.Posix;
+using RingCore.Virtio;
+
+namespace FuseFront.Disk;
+
+/// <content>Where the queue's threads run, and when they look for work before they sleep.</content>
+internal sealed partial class FrontQueue
+{
+    private PlacementHints? _hints;
+    private Func<long> _othersTotal = static () => 0;
+    private bool _takesHints;
+    private long? _pollMaxNs;
+    private TaskCpu? _submitter;
+    private int _homeCpu;
+    private long _seenBatches;
+    private long _seenBatched;
+
+    /// <inheritdoc/>
+    public long OthersTotal => _othersTotal();
+
+    /// <inheritdoc/>
+    public bool MayPoll => _pollMaxNs != 0;
+
+    /// <inheritdoc/>
+    public bool MayBeBeside => MayPoll && _takesHints;
+
+    /// <summary>
+    /// Over io_uring each queue has its CPU's requests. Over /dev/fuse any queue may get any: one that gets them one by one
+    /// goes where they come from, one that gets them in batches stays on a CPU of its own, apart from the others.
+    /// </summary>
+    public int PreferredCpu
+    {
+        get
+        {
+            if (Channel!.SubmitterCpu is >= 0 and int cpu)
+            {
+                return cpu;
+            }
+
+            BlkQueueStatistics driver = Driver.Statistics;
+            long batches = driver.Batches - _seenBatches;
+            long batched = driver.BatchedRequests - _seenBatched;
+            _seenBatches = driver.Batches;
+            _seenBatched = driver.BatchedRequests;
+            bool comesInBatches = batched >= 2 * batches;
+            return comesInBatches || _submitter!.Of(Channel.SubmitterThread) is not (>= 0 and int theirs) ? _homeCpu : theirs;
+        }
+    }
+
+    /// <summary>Has the queue's threads placed; before <see cref="Start"/>.</summary>
+    /// <param name="hints">Takes the device's part.</param>
+    /// <param name="takesHints">The device follows them.</param>
+    /// <param name="othersTotal">As <see cref="IPlacedQueue.OthersTotal"/>.</param>
+    /// <param name="pollMaxNs">Longest look for work before sleeping, in nanoseconds; null leaves it to the placement.</param>
+    public void Place(Affinity affinity, PlacementHints hints, bool takesHints, Func<long> othersTotal, long? pollMaxNs)
+    {
+        _hints = hints;
+        _takesHints = takesHints;
+        _othersTotal = othersTotal;
+        _pollMaxNs = pollMaxNs;
+        if (affinity == Affinity.Cpu)
+        {
+            Context.Invoke(() => QueuePlacement.Pin(this));
+        }
+        else if (affinity == Affinity.Auto)
+        {
+            int[] cpus = ThreadScheduling.GetAffinity();
+            _homeCpu = cpus[Index % cpus.Length];
+            _submitter = new TaskCpu();
+            Context.Invoke(() => _placement = new QueuePlacement(this));
+            Context.AddRoundEnd(ObserveLoad);
+        }
+    }
+
+    /// <inheritdoc/>
+    public long TakeLongestTicks()
+    {
+        long longest = Disk.Statistics.LongestTicks;
+        Disk.Statistics.LongestTicks = 0;
+        return longest;
+    }
+
+    /// <inheritdoc/>
+    public void PlaceDevice(PlacementHint hint) => _hints!.Send(Index, hint);
+
+    /// <inheritdoc/>
+    public void Follow(Placement placement)
+    {
+        PlacedPolling polling = PlacedPolling.Of(placement, _pollMaxNs);
+        Context.PollMaxNs = polling.MaxNs;
+        Context.PollMinNs = polling.MinNs;
+    }
+
+    /// <summary>
+    /// Beside the application, on its CPU, the answer is worth looking for; the next request is not: the application needs the
+    /// CPU to ask for it.
+    /// </summary>
+    private bool IsLookingWorthIt() => _placement?.Current != FuseFront.Disk.Placement.Beside || Driver.Outstanding > 0;
+
+    private void ObserveLoad()
+    {
+        if (Channel is { } channel)
+        {
+            DiskStatistics served = Disk.Statistics;
+            BlkQueueStatistics driver = Driver.Statistics;
+            QueueTotals totals = new(served.TotalOperations, served.TotalBytes, driver.KicksSent + driver.Irqs);
+            _placement!.Observe(totals, channel.InFlight, channel.SubmitterThread);
+        }
+    }
+}

@@ -1,0 +1,30 @@
+using RingCore.Virtio;
+
+namespace FuseFront.Disk;
+
+/// <summary>The queue that a <see cref="QueuePlacement"/> places. Every member is for the queue's own thread.</summary>
+internal interface IPlacedQueue
+{
+    int Index { get; }
+
+    /// <summary>The CPU that the queue's requests come from; negative when unknown.</summary>
+    int PreferredCpu { get; }
+
+    /// <summary>Requests that the disk's other queues have answered so far.</summary>
+    long OthersTotal { get; }
+
+    /// <summary>The queue's thread may look for work before it sleeps, where that pays.</summary>
+    bool MayPoll { get; }
+
+    /// <summary>The device can be told to run beside the application, and to look for work too.</summary>
+    bool MayBeBeside { get; }
+
+    /// <summary>The longest time that a request took since the last call, from arrival to answer, in ticks of Stopwatch.</summary>
+    long TakeLongestTicks();
+
+    /// <summary>Hints to the device where to serve the queue.</summary>
+    void PlaceDevice(PlacementHint hint);
+
+    /// <summary>The queue's own thread has been placed: it is to look for work before it sleeps as becomes <paramref name="placement"/>.</summary>
+    void Follow(Placement placement);
+}

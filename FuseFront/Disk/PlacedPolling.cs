@@ -1,0 +1,23 @@
+namespace FuseFront.Disk;
+
+/// <summary>How long a placed queue's thread looks for work before it sleeps, in nanoseconds (AioContext.PollMaxNs and PollMinNs).</summary>
+/// <param name="MaxNs">At most.</param>
+/// <param name="MinNs">At least, whatever it has learnt.</param>
+internal readonly record struct PlacedPolling(long MaxNs, long MinNs)
+{
+    /// <summary>About what a wake-up across CPUs costs: looking for so long instead can at most double it.</summary>
+    private const long ApartNs = 25_000;
+
+    /// <summary>Longer than the device takes to wake up, and to find out that it had better not sleep again.</summary>
+    private const long BesideNs = 50_000;
+
+    /// <param name="pollMaxNs">What <c>--poll-max-ns</c> says; null for <c>auto</c>.</param>
+    public static PlacedPolling Of(Placement placement, long? pollMaxNs) => placement switch
+    {
+        // On the application's CPU, looking would keep the application and the device from doing what is looked for.
+        Placement.Together => default,
+        Placement.Beside => new PlacedPolling(pollMaxNs ?? BesideNs, pollMaxNs ?? BesideNs),
+        Placement.Apart => new PlacedPolling(pollMaxNs ?? ApartNs, 0),
+        _ => new PlacedPolling(pollMaxNs ?? 0, 0),
+    };
+}
