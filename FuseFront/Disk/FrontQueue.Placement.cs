@@ -7,6 +7,9 @@ namespace FuseFront.Disk;
 /// <content>Where the queue's threads run, and when they look for work before they sleep.</content>
 internal sealed partial class FrontQueue
 {
+    /// <summary>Over /dev/fuse every request costs a system call of its own; with more of them, they had better come while nobody looks.</summary>
+    private const int FewBeside = 2;
+
     private PlacementHints? _hints;
     private Func<long> _othersTotal = static () => 0;
     private bool _takesHints;
@@ -23,7 +26,7 @@ internal sealed partial class FrontQueue
     public bool MayPoll => _pollMaxNs != 0;
 
     /// <inheritdoc/>
-    public bool MayBeBeside => MayPoll && _takesHints;
+    public int MaxDepthBeside => !_takesHints || !MayPoll ? 0 : Channel!.SubmitterCpu < 0 ? FewBeside : int.MaxValue;
 
     /// <summary>
     /// Over io_uring each queue has its CPU's requests. Over /dev/fuse any queue may get any: one that gets them one by one

@@ -16,8 +16,11 @@ internal interface IPlacedQueue
     /// <summary>The queue's thread may look for work before it sleeps, where that pays.</summary>
     bool MayPoll { get; }
 
-    /// <summary>The device can be told to run beside the application, and to look for work too.</summary>
-    bool MayBeBeside { get; }
+    /// <summary>
+    /// Most requests in flight with which it pays that the device runs beside the application and looks for work; 0 when it cannot be
+    /// told to.
+    /// </summary>
+    int MaxDepthBeside { get; }
 
     /// <summary>The longest time that a request took since the last call, from arrival to answer, in ticks of Stopwatch.</summary>
     long TakeLongestTicks();

@@ -70,8 +70,8 @@ internal static class PlacementPolicy
 
     /// <summary>The placement for what was seen; <paramref name="current"/> where that says nothing.</summary>
     /// <param name="mayPoll">Threads may look for work before they sleep.</param>
-    /// <param name="mayBeBeside"><see cref="Placement.Beside"/> is possible, and has not failed lately.</param>
-    public static Placement Decide(in QueueLoad load, Placement current, bool mayPoll, bool mayBeBeside)
+    /// <param name="maxDepthBeside">Most requests in flight for <see cref="Placement.Beside"/>; 0 when it is impossible, or has failed lately.</param>
+    public static Placement Decide(in QueueLoad load, Placement current, bool mayPoll, int maxDepthBeside)
     {
         if (load.Requests < TooFew && load.Bytes < TooFew * LargeRequest)
         {
@@ -87,7 +87,7 @@ internal static class PlacementPolicy
         bool isAlone = load.IsFromOneThread && load.OtherRequests * AloneFactor < load.Requests;
         bool takesTwoCpus = isAlone && mayPoll;
         return takesTwoCpus && load.Depth >= Deep ? Placement.Apart
-            : takesTwoCpus && mayBeBeside ? Placement.Beside
+            : takesTwoCpus && load.Depth <= maxDepthBeside ? Placement.Beside
             : Placement.Together;
     }
 }

@@ -107,8 +107,8 @@ internal sealed class QueuePlacement : IDisposable
         if (_freedom.IsOver(now) && !SetFreeIfStarved(now))
         {
             JudgeBeside(now, longest);
-            bool mayBeBeside = _queue.MayBeBeside && _notBeside.IsOver(now);
-            Confirm(PlacementPolicy.Decide(load, Current, _queue.MayPoll, mayBeBeside), _queue.PreferredCpu, now);
+            int maxDepthBeside = _notBeside.IsOver(now) ? _queue.MaxDepthBeside : 0;
+            Confirm(PlacementPolicy.Decide(load, Current, _queue.MayPoll, maxDepthBeside), _queue.PreferredCpu, now);
         }
     }
 

@@ -18,7 +18,7 @@ internal sealed class PlacedFake : IPlacedQueue
 
     public bool MayPoll => true;
 
-    public bool MayBeBeside { get; init; } = true;
+    public int MaxDepthBeside { get; init; } = int.MaxValue;
 
     /// <summary>How long the thread is told that it waits for its CPU: the machine's own waits are none of the tests' business.</summary>
     public long MeanDelayNs { get; init; }

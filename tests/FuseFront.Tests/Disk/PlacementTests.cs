@@ -18,14 +18,16 @@ public sealed class PlacementTests
     [TestCase(1, 1 << 20, 1, 0, true, "Together", ExpectedResult = "Anywhere", Description = "one large one says enough")]
     [TestCase(3, 4096, 1, 0, true, "Anywhere", ExpectedResult = "Anywhere", Description = "too few to tell: stays")]
     public string Decision(long requests, long size, int depth, long others, bool fromOne, string current) =>
-        Decide(requests, size, depth, others, fromOne, current, mayPoll: true, mayBeBeside: true);
+        Decide(requests, size, depth, others, fromOne, current, mayPoll: true, maxDepthBeside: int.MaxValue);
 
-    [TestCase(1, true, false, ExpectedResult = "Together", Description = "a device that takes no hints would not look for work")]
-    [TestCase(32, true, false, ExpectedResult = "Apart", Description = "there only the front looks")]
-    [TestCase(1, false, true, ExpectedResult = "Together")]
-    [TestCase(32, false, true, ExpectedResult = "Together", Description = "sleeping on another CPU costs more than it wins")]
-    public string Decision_without_polling(int depth, bool mayPoll, bool mayBeBeside) =>
-        Decide(100, 4096, depth, 0, true, "Anywhere", mayPoll, mayBeBeside);
+    [TestCase(1, true, 0, ExpectedResult = "Together", Description = "a device that takes no hints would not look for work")]
+    [TestCase(32, true, 0, ExpectedResult = "Apart", Description = "there only the front looks")]
+    [TestCase(2, true, 2, ExpectedResult = "Beside")]
+    [TestCase(3, true, 2, ExpectedResult = "Together", Description = "as over /dev/fuse")]
+    [TestCase(1, false, int.MaxValue, ExpectedResult = "Together")]
+    [TestCase(32, false, int.MaxValue, ExpectedResult = "Together", Description = "sleeping on another CPU costs more than it wins")]
+    public string Decision_within_limits(int depth, bool mayPoll, int maxDepthBeside) =>
+        Decide(100, 4096, depth, 0, true, "Anywhere", mayPoll, maxDepthBeside);
 
     [TestCase("Anywhere", null, ExpectedResult = "0 0")]
     [TestCase("Anywhere", 7000L, ExpectedResult = "7000 0")]
@@ -43,7 +45,7 @@ public sealed class PlacementTests
     [Test]
     public void A_move_needs_two_equal_decisions_and_is_told_to_the_device()
     {
-        PlacedFake queue = new() { MayBeBeside = false };
+        PlacedFake queue = new() { MaxDepthBeside = 0 };
         int[] allowed = queue.Place(inFlight: 1, moves: 1);
         Assert.That(queue.Followed, Is.EqualTo(new[] { Placement.Together }));
         Assert.That(queue.Hints, Is.EqualTo(new[] { PlacementHint.On(allowed[0]) }));
@@ -92,7 +94,7 @@ public sealed class PlacementTests
     }
 
     private static string Decide(
-        long requests, long size, int depth, long others, bool fromOne, string current, bool mayPoll, bool mayBeBeside) =>
+        long requests, long size, int depth, long others, bool fromOne, string current, bool mayPoll, int maxDepthBeside) =>
         PlacementPolicy.Decide(
-            new QueueLoad(requests, requests * size, depth, others, fromOne), Enum.Parse<Placement>(current), mayPoll, mayBeBeside).ToString();
+            new QueueLoad(requests, requests * size, depth, others, fromOne), Enum.Parse<Placement>(current), mayPoll, maxDepthBeside).ToString();
 }
