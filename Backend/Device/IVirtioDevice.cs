@@ -1,4 +1,5 @@
 using RingCore.Virtio;
+
 namespace Backend.Device;
 
 /// <summary>
@@ -39,6 +40,9 @@ public interface IVirtioDevice
 
     /// <summary>A doorbell that came as a message and matched no eventfd: serve that queue.</summary>
     void NotifyQueue(int index);
+
+    /// <summary>It can follow hints of <see cref="PlaceQueue"/>.</summary>
+    bool TakesPlacement { get; }
 
     /// <summary>A hint of the driver's: where to serve queue <paramref name="index"/>.</summary>
     void PlaceQueue(int index, PlacementHint hint);

@@ -176,6 +176,8 @@ public sealed class VirtioBlk : IVirtioDevice, IDisposable
 
     public void NotifyQueue(int index) => DataPlane.Kick(index);
 
+    public bool TakesPlacement => _ioThreads.Count > 0;
+
     public void PlaceQueue(int index, PlacementHint hint) => DataPlane.PlaceQueue(index, hint);
 
     public bool StartQueue(int index) => DataPlane.StartQueue(_queues[index]);

@@ -46,7 +46,7 @@ public sealed partial class VirtioBlkDataPlane
         _bus = new VirtioBus(transport);
         _mainContext = mainContext;
         _ioThreads = ioThreads;
-        _placement = new IoThreadPlacement(ioThreads, device.Config.PollMaxNs);
+        _placement = new IoThreadPlacement(ioThreads, device.Queues.Count, device.Config.PollMaxNs);
         _counters = new BlkQueueCounters?[device.Queues.Count];
     }
 

@@ -73,7 +73,11 @@ public sealed partial class VirtioPciProxy
         _config.MakeWritable(_window + CapBar, 1);
         _config.MakeWritable(_window + CapOffset, 12);
 
-        AddPlacementCapability();
+        if (Device.TakesPlacement)
+        {
+            AddPlacementCapability();
+        }
+
         Span<byte> msix = stackalloc byte[10];
         BinaryPrimitives.WriteUInt16LittleEndian(msix, (ushort)(_vectors.Length - 1));
         BinaryPrimitives.WriteUInt32LittleEndian(msix[2..], VirtioPciLayout.MsixBar);

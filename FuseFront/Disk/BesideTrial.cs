@@ -32,8 +32,11 @@ internal sealed class BesideTrial
 
     private static readonly long WindowTicks = Stopwatch.Frequency / 1000 * WindowMs;
 
-    /// <summary>A request that takes longer than half a millisecond has waited for something: for a CPU, or for a disk.</summary>
+    /// <summary>A request that takes longer than half a millisecond has waited for something: for a CPU, for a disk …</summary>
     private static readonly long StallTicks = Stopwatch.Frequency / 2000;
+
+    /// <summary>… or for those before it, if they take longer than 50 µs each.</summary>
+    private static readonly long OtherRequestTicks = Stopwatch.Frequency / 20_000;
 
     private long _since;
     private QueueTotals _start;
@@ -52,9 +55,10 @@ internal sealed class BesideTrial
     /// <summary>One look at the queue.</summary>
     /// <param name="totals">Its totals so far.</param>
     /// <param name="longestTicks">The longest that a request took since the last look. Requests in flight at once wait for the same thing: that counts once.</param>
-    public TrialVerdict Look(long now, in QueueTotals totals, long longestTicks)
+    /// <param name="depth">Most requests in flight meanwhile.</param>
+    public TrialVerdict Look(long now, in QueueTotals totals, long longestTicks, int depth)
     {
-        _stalled += longestTicks > StallTicks ? longestTicks : 0;
+        _stalled += longestTicks > StallTicks + (depth * OtherRequestTicks) ? longestTicks : 0;
         long requests = totals.Requests - _start.Requests;
         bool isStalled = _stalled * StalledPart > now - _since;
         if (now - _since < WindowTicks || (requests < EnoughRequests && !isStalled))

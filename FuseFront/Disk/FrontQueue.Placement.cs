@@ -99,7 +99,7 @@ internal sealed partial class FrontQueue
     /// Beside the application, on its CPU, the answer is worth looking for; the next request is not: the application needs the
     /// CPU to ask for it.
     /// </summary>
-    private bool IsLookingWorthIt() => _placement?.Current != FuseFront.Disk.Placement.Beside || Driver.Outstanding > 0;
+    private bool IsLookingWorthIt() => _placement?.Current != FuseFront.Disk.Placement.Beside || (Driver.IsServing && Driver.Outstanding > 0);
 
     private void ObserveLoad()
     {

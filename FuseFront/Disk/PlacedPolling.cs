@@ -16,7 +16,7 @@ internal readonly record struct PlacedPolling(long MaxNs, long MinNs)
     {
         // On the application's CPU, looking would keep the application and the device from doing what is looked for.
         Placement.Together => default,
-        Placement.Beside => new PlacedPolling(pollMaxNs ?? BesideNs, pollMaxNs ?? BesideNs),
+        Placement.Beside => new PlacedPolling(pollMaxNs ?? BesideNs, Math.Min(pollMaxNs ?? BesideNs, BesideNs)),
         Placement.Apart => new PlacedPolling(pollMaxNs ?? ApartNs, 0),
         _ => new PlacedPolling(pollMaxNs ?? 0, 0),
     };

@@ -7,31 +7,37 @@ namespace FuseFront.Disk;
 internal sealed class PlacementHints
 {
     private readonly IDriverTransport _transport;
-    private readonly uint[] _told;
+    private readonly PlacementHint[] _told;
+    private readonly Lock _lock = new(); // the device hears last what is in _told
 
     public PlacementHints(IDriverTransport transport, int queues)
     {
         _transport = transport;
-        _told = new uint[queues];
-        Array.Fill(_told, PlacementHint.Anywhere.ToRegister());
+        _told = new PlacementHint[queues];
+        Array.Fill(_told, PlacementHint.Anywhere);
     }
 
     /// <summary>Tells the device.</summary>
     public void Send(int queue, PlacementHint hint)
     {
-        Volatile.Write(ref _told[queue], hint.ToRegister()); // partner: SendAgain
-        _transport.PlaceQueue(queue, hint);
+        lock (_lock)
+        {
+            _told[queue] = hint;
+            _transport.PlaceQueue(queue, hint);
+        }
     }
 
     /// <summary>The device has been reset: tells it all once more.</summary>
     public void SendAgain()
     {
-        for (int queue = 0; queue < _told.Length; queue++)
+        lock (_lock)
         {
-            PlacementHint hint = PlacementHint.FromRegister(Volatile.Read(ref _told[queue])); // partner: Send, which tells the device after it
-            if (hint.Kind != PlacementKind.Anywhere)
+            for (int queue = 0; queue < _told.Length; queue++)
             {
-                _transport.PlaceQueue(queue, hint);
+                if (_told[queue].Kind != PlacementKind.Anywhere)
+                {
+                    _transport.PlaceQueue(queue, _told[queue]);
+                }
             }
         }
     }

@@ -106,7 +106,7 @@ internal sealed class QueuePlacement : IDisposable
         long longest = _queue.TakeLongestTicks();
         if (_freedom.IsOver(now) && !SetFreeIfStarved(now))
         {
-            JudgeBeside(now, longest);
+            JudgeBeside(now, longest, load.Depth);
             int maxDepthBeside = _notBeside.IsOver(now) ? _queue.MaxDepthBeside : 0;
             Confirm(PlacementPolicy.Decide(load, Current, _queue.MayPoll, maxDepthBeside), _queue.PreferredCpu, now);
         }
@@ -151,14 +151,14 @@ internal sealed class QueuePlacement : IDisposable
         return true;
     }
 
-    private void JudgeBeside(long now, long longestTicks)
+    private void JudgeBeside(long now, long longestTicks, int depth)
     {
         if (Current != Placement.Beside)
         {
             return;
         }
 
-        switch (_trial.Look(now, _seen, longestTicks))
+        switch (_trial.Look(now, _seen, longestTicks, depth))
         {
             case TrialVerdict.Works:
                 _notBeside.Works(now);
@@ -189,7 +189,7 @@ internal sealed class QueuePlacement : IDisposable
         {
             Log.Info("queue {0}: placement is off, this thread may not move: {1}", _queue.Index, Errno.Name(errno));
             _isForbidden = true;
-            return;
+            placement = Placement.Anywhere; // no more looks: nobody would notice what polling costs
         }
 
         _queue.PlaceDevice(placement switch
@@ -198,11 +198,15 @@ internal sealed class QueuePlacement : IDisposable
             Placement.Beside => PlacementHint.Beside(cpu),
             _ => PlacementHint.On(cpu),
         });
+        if (Current != placement)
+        {
+            _trial.Begin(now, _seen); // not when only the CPU is another: a stream that wanders has to be judged as well
+        }
+
         Current = placement;
         Cpu = cpu;
         Moves++;
         _queue.Follow(placement);
-        _trial.Begin(now, _seen);
         _ = _meanDelayNs(); // What was before the move does not count.
         _nextGuard = now + (GuardMs * TicksPerMs);
     }

@@ -56,6 +56,21 @@ public sealed partial class AioContext
         return expects;
     }
 
+    // Polling goes on, without looking, for those who expect nothing. The peers of those who have no say have to notify again.
+    private bool FinishUnaskedPolling()
+    {
+        foreach (FdNode node in _pollNodes)
+        {
+            if (node.IsPollStarted && node.Handler is { Expects: null, PollEnd: not null } handler && !IsHeld(handler))
+            {
+                EndPolling(node, handler);
+                MarkForPollCheck(node, true);
+            }
+        }
+
+        return _needsPollCheck && CheckOnce();
+    }
+
     private bool BusyPoll(long timeNs)
     {
         _monitor!.Submit(); // what was prepared must not wait for the end of polling

@@ -84,7 +84,7 @@ public sealed partial class AioContext
         bool isWorthIt = mayPoll && ExpectsWork();
         bool learns = isWorthIt && timeoutNs != 0;
         long started = learns ? MonotonicClock.Nanoseconds : 0;
-        bool found = mayPoll && !isWorthIt ? _needsPollCheck && CheckOnce() : TryPolling(mayPoll, maxNs, timeoutNs);
+        bool found = mayPoll && !isWorthIt ? FinishUnaskedPolling() : TryPolling(mayPoll, maxNs, timeoutNs);
         if (found)
         {
             timeoutNs = 0;

@@ -25,8 +25,8 @@ public sealed class AioHandler
 
     /// <summary>
     /// Whether <see cref="Poll"/> may find something soon; asked before every sleep. While no handler that has this expects
-    /// anything, the loop sleeps without busy-polling, and without an end to polling that has begun: what cannot come needs no
-    /// notification. Null: no say in the matter.
+    /// anything, the loop sleeps without busy-polling, and without an end to polling that has begun for them: what cannot come needs
+    /// no notification. Null: no say in the matter.
     /// </summary>
     public Func<bool>? Expects { get; init; }
 

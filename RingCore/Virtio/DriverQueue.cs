@@ -153,7 +153,11 @@ public sealed unsafe class DriverQueue
     /// <summary>Asks the device not to interrupt: the ring is being looked at anyway. A hint (§2.7.7).</summary>
     public void DisableInterrupts()
     {
-        if (!_eventIndex)
+        if (_eventIndex)
+        {
+            _ring.UsedEvent = (ushort)(_nextUsed - 1); // has passed, and comes again after 65535 chains
+        }
+        else
         {
             _ring.AvailFlags = SplitRingLayout.AvailNoInterrupt;
         }

@@ -22,16 +22,16 @@ public sealed class PlacementTests : EndToEndTest
     public void A_stream_of_single_requests_is_served_by_polling_beside_the_application()
     {
         using AttachedDisk disk = Space.Attach(Space.Image(32 << 20));
-        DiskStats stats;
-        int tries = 0;
-        do
+        double spared = 0;
+        for (int tries = 0; spared < 0.5 && tries < Tries; tries++)
         {
             // Alone with fio for a while: asking for statistics keeps a CPU from the disk.
+            DiskStats before = disk.Stats();
             Fio.Run(disk.DiskFile, OneByOne);
-            stats = disk.Stats();
+            spared = SparedWakeUps(before, disk.Stats());
         }
-        while (!IsServedByPolling(stats) && ++tries < Tries);
-        Assert.That(IsServedByPolling(stats), Is.True, Space.Vdisk("stats", disk.Directory).Output);
+
+        Assert.That(spared, Is.GreaterThan(0.5), Space.Vdisk("stats", disk.Directory).Output);
 
         // Nobody asks for anything: nobody looks for anything.
         long misses = -1;
@@ -54,14 +54,16 @@ public sealed class PlacementTests : EndToEndTest
         {
             Assert.That(stats.Front.Queues.Sum(q => q.PollHits + q.PollMisses), Is.Zero);
             Assert.That(stats.Backend.Queues.Sum(q => q.PollHits + q.PollMisses), Is.Zero);
-            Assert.That(stats.Front.Queues.Select(q => q.Placement), Has.Some.EqualTo("together").And.None.EqualTo("beside"));
+            Assert.That(stats.Front.Queues.Select(q => q.Placement), Has.None.EqualTo("beside").And.None.EqualTo("apart"));
         });
     }
 
-    /// <summary>More than a thousand requests for which nobody woke anybody.</summary>
-    private static bool IsServedByPolling(DiskStats stats) =>
-        stats.Front.Queues.Sum(q => q.PollHits) > 1000
-        && stats.Backend.Queues.Sum(q => q.PollHits) > 1000
-        && stats.Front.Queues.Sum(q => q.KicksSuppressed) > 1000
-        && stats.Backend.Queues.Sum(q => q.IrqsSuppressed) > 1000;
+    /// <summary>Of the requests from one time to another, the part for which neither a kick nor an irq was sent.</summary>
+    private static double SparedWakeUps(DiskStats before, DiskStats after)
+    {
+        long requests = after.FrontTotal.Read.Requests - before.FrontTotal.Read.Requests;
+        long kicks = after.Front.Queues.Sum(q => q.KicksSuppressed) - before.Front.Queues.Sum(q => q.KicksSuppressed);
+        long irqs = after.Backend.Queues.Sum(q => q.IrqsSuppressed) - before.Backend.Queues.Sum(q => q.IrqsSuppressed);
+        return (double)Math.Min(kicks, irqs) / requests;
+    }
 }

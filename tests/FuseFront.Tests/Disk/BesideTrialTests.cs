@@ -22,7 +22,16 @@ public sealed class BesideTrialTests
         BesideTrial trial = new();
         trial.Begin(0, default);
         return string.Concat(Enumerable.Range(1, looks).Select(i =>
-            trial.Look(i * 2 * Ms, new QueueTotals(i * requests, 0, i * wakeUps), longest * Ms / 10).ToString()[0]));
+            trial.Look(i * 2 * Ms, new QueueTotals(i * requests, 0, i * wakeUps), longest * Ms / 10, 1).ToString()[0]));
+    }
+
+    [Test]
+    public void Requests_that_wait_for_others_are_no_stall()
+    {
+        BesideTrial trial = new();
+        trial.Begin(0, default);
+        Assert.That(trial.Look(20 * Ms, new QueueTotals(100, 0, 0), 6 * Ms, 120), Is.EqualTo(TrialVerdict.Works));
+        Assert.That(trial.Look(40 * Ms, new QueueTotals(200, 0, 0), 7 * Ms, 120), Is.EqualTo(TrialVerdict.Open));
     }
 
     [Test]
@@ -30,10 +39,10 @@ public sealed class BesideTrialTests
     {
         BesideTrial trial = new();
         trial.Begin(0, default);
-        Assert.That(trial.Look(20 * Ms, new QueueTotals(100, 0, 0), 0), Is.EqualTo(TrialVerdict.Works));
-        Assert.That(trial.Look(40 * Ms, new QueueTotals(200, 0, 0), 12 * Ms), Is.EqualTo(TrialVerdict.Open));
-        Assert.That(trial.Look(60 * Ms, new QueueTotals(300, 0, 0), 0), Is.EqualTo(TrialVerdict.Works));
-        Assert.That(trial.Look(80 * Ms, new QueueTotals(400, 0, 0), 12 * Ms), Is.EqualTo(TrialVerdict.Open));
-        Assert.That(trial.Look(100 * Ms, new QueueTotals(500, 0, 0), 12 * Ms), Is.EqualTo(TrialVerdict.Fails));
+        Assert.That(trial.Look(20 * Ms, new QueueTotals(100, 0, 0), 0, 1), Is.EqualTo(TrialVerdict.Works));
+        Assert.That(trial.Look(40 * Ms, new QueueTotals(200, 0, 0), 12 * Ms, 1), Is.EqualTo(TrialVerdict.Open));
+        Assert.That(trial.Look(60 * Ms, new QueueTotals(300, 0, 0), 0, 1), Is.EqualTo(TrialVerdict.Works));
+        Assert.That(trial.Look(80 * Ms, new QueueTotals(400, 0, 0), 12 * Ms, 1), Is.EqualTo(TrialVerdict.Open));
+        Assert.That(trial.Look(100 * Ms, new QueueTotals(500, 0, 0), 12 * Ms, 1), Is.EqualTo(TrialVerdict.Fails));
     }
 }

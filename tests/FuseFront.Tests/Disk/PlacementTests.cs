@@ -34,6 +34,7 @@ public sealed class PlacementTests
     [TestCase("Together", 7000L, ExpectedResult = "0 0", Description = "on the application's CPU polling keeps it from asking")]
     [TestCase("Beside", null, ExpectedResult = "50000 50000")]
     [TestCase("Beside", 7000L, ExpectedResult = "7000 7000")]
+    [TestCase("Beside", 70000L, ExpectedResult = "70000 50000", Description = "what is longer has to be learnt")]
     [TestCase("Apart", null, ExpectedResult = "25000 0")]
     [TestCase("Apart", 7000L, ExpectedResult = "7000 0")]
     public string Polling(string placement, long? pollMaxNs)
@@ -83,7 +84,7 @@ public sealed class PlacementTests
     }
 
     [TestCase(1, 0, Description = "a wake-up for each request")]
-    [TestCase(0, 4, Description = "milliseconds for a request")]
+    [TestCase(0, 100, Description = "a tenth of a second for a request")]
     public void A_device_that_is_no_help_beside_the_application_comes_back_to_it(int wakeUpsPerRequest, int longestMs)
     {
         PlacedFake queue = new() { WakeUpsPerRequest = wakeUpsPerRequest, LongestMs = longestMs };

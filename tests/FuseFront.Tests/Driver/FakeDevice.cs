@@ -150,6 +150,9 @@ internal sealed unsafe class FakeDevice : IDriverTransport
     /// <summary>Claims chains that it has not returned.</summary>
     public void JumpAhead(ushort chains) => _queue!.PublishWrongIndex(chains);
 
+    /// <summary>Whether the driver wants an irq for what was returned since the last call.</summary>
+    public bool WantsInterrupt() => _queue!.ShouldNotify();
+
     /// <summary>Raises the queue's irq.</summary>
     public void Interrupt() => _irqs[0].Signal();
 

@@ -83,7 +83,7 @@ public sealed class PollingTests(FdMonitorKind monitor) : AioFixture(monitor)
     {
         bool isOver = false;
         using AioTimer timer = context.CreateTimer(() => isOver = true);
-        timer.Arm(TimeSpan.FromMilliseconds(10));
+        timer.Arm(TimeSpan.FromMilliseconds(100));
         context.Poll(blocking: false); // takes the notification that arming left
         long sleeps = context.Statistics.Sleeps;
         PollUntil(context, () => isOver);
@@ -244,6 +244,49 @@ public sealed class PollingTests(FdMonitorKind monitor) : AioFixture(monitor)
         SleepOnce(context);
         Assert.That(context.Statistics.PollMisses, Is.EqualTo(misses + 1));
         Assert.That(ring.Ends, Is.EqualTo(ring.Begins), "it has slept with something to come");
+    }
+
+    [Test]
+    public void What_came_silently_while_nobody_expected_it_is_found_as_soon_as_somebody_does()
+    {
+        using AioContext context = CreateContext(OneSecondNs);
+        using Ring ring = new();
+        bool expects = true;
+        AioHandler handler = ring.Handler;
+        context.SetEventNotifier(ring.Kick, new AioHandler
+        {
+            Read = handler.Read,
+            Poll = handler.Poll,
+            PollReady = handler.PollReady,
+            PollBegin = handler.PollBegin,
+            PollEnd = handler.PollEnd,
+            Expects = () => expects,
+        });
+        Feed(context, ring, 5);
+        expects = false;
+        SleepOnce(context);
+        ring.Submit(); // against what it said: kicks are still suppressed
+        expects = true;
+        PollUntil(context, () => ring.Served == 6);
+    }
+
+    [Test]
+    public void Who_has_no_say_is_notified_while_others_expect_nothing()
+    {
+        using AioContext context = CreateContext(OneSecondNs);
+        using Ring ring = new();
+        using EventNotifier other = new();
+        bool expects = true;
+        context.SetEventNotifier(ring.Kick, ring.Handler);
+        context.SetEventNotifier(other, new AioHandler { Read = () => other.TestAndClear(), Poll = static () => false, Expects = () => expects });
+        Feed(context, ring, 5);
+        Assert.That(ring.Begins, Is.GreaterThan(ring.Ends));
+        expects = false;
+        SleepOnce(context);
+        Assert.That(ring.Ends, Is.EqualTo(ring.Begins));
+        ring.Kick.TestAndClear();
+        ring.Submit();
+        PollUntil(context, () => ring.Served == 6);
     }
 
     [Test]
