@@ -155,7 +155,8 @@ public sealed unsafe class DriverQueue
     {
         if (_eventIndex)
         {
-            _ring.UsedEvent = (ushort)(_nextUsed - 1); // has passed, and comes again after 65535 chains
+            // Half of all indexes ago: before whatever the device has returned since it last asked, and not to come for long.
+            _ring.UsedEvent = (ushort)(_nextUsed + 0x8000);
         }
         else
         {

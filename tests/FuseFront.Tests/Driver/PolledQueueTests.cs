@@ -34,6 +34,27 @@ public sealed class PolledQueueTests(bool eventIndex)
     }
 
     [Test]
+    public void A_device_that_asks_once_for_many_is_told_no_though_some_were_taken_meanwhile()
+    {
+        Serve(1);
+        _rig.Queue.BeginPolling();
+        for (int round = 0; round < 3; round++)
+        {
+            int[] slots = [_rig.Read(2), _rig.Read(3), _rig.Read(4)];
+            _rig.Queue.Submit();
+            IReadOnlyList<FakeRequest> requests = _rig.Device.Take();
+            _rig.Device.Answer(requests[0]);
+            _rig.Queue.Complete();
+            _rig.Device.Answer(requests[1]);
+            _rig.Queue.Complete();
+            _rig.Device.Answer(requests[2]);
+            Assert.That(_rig.Device.WantsInterrupt(), Is.False, $"round {round}");
+            _rig.Queue.Complete();
+            Array.ForEach(slots, _rig.Queue.ReturnSlot);
+        }
+    }
+
+    [Test]
     public void What_came_before_polling_ends_is_to_be_looked_for()
     {
         Serve(1);
