@@ -23,8 +23,11 @@ public sealed class PollingTests(FdMonitorKind monitor) : AioFixture(monitor)
 
         internal Action? BetweenLookAndEnd { get; set; }
 
+        internal Func<bool>? Expects { get; init; }
+
         internal AioHandler Handler => new()
         {
+            Expects = Expects,
             Read = () =>
             {
                 Kick.TestAndClear();
@@ -213,18 +216,9 @@ public sealed class PollingTests(FdMonitorKind monitor) : AioFixture(monitor)
     public void Nothing_is_polled_for_while_nobody_expects_anything_and_notifications_stay_off()
     {
         using AioContext context = CreateContext(OneSecondNs);
-        using Ring ring = new();
         bool expects = true;
-        AioHandler handler = ring.Handler;
-        context.SetEventNotifier(ring.Kick, new AioHandler
-        {
-            Read = handler.Read,
-            Poll = handler.Poll,
-            PollReady = handler.PollReady,
-            PollBegin = handler.PollBegin,
-            PollEnd = handler.PollEnd,
-            Expects = () => expects,
-        });
+        using Ring ring = new() { Expects = () => expects };
+        context.SetEventNotifier(ring.Kick, ring.Handler);
         Feed(context, ring, 5);
         Assert.That((ring.Begins, ring.Ends), Is.EqualTo((1, 0)), "a poll that always finds something goes on");
 
@@ -250,18 +244,9 @@ public sealed class PollingTests(FdMonitorKind monitor) : AioFixture(monitor)
     public void What_came_silently_while_nobody_expected_it_is_found_as_soon_as_somebody_does()
     {
         using AioContext context = CreateContext(OneSecondNs);
-        using Ring ring = new();
         bool expects = true;
-        AioHandler handler = ring.Handler;
-        context.SetEventNotifier(ring.Kick, new AioHandler
-        {
-            Read = handler.Read,
-            Poll = handler.Poll,
-            PollReady = handler.PollReady,
-            PollBegin = handler.PollBegin,
-            PollEnd = handler.PollEnd,
-            Expects = () => expects,
-        });
+        using Ring ring = new() { Expects = () => expects };
+        context.SetEventNotifier(ring.Kick, ring.Handler);
         Feed(context, ring, 5);
         expects = false;
         SleepOnce(context);
