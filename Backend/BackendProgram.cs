@@ -55,7 +55,7 @@ internal sealed class BackendProgram : IDisposable
         try
         {
             // More IOThreads than queues would never get a request.
-            for (int i = 0; i < Math.Min(settings.IoThreads, settings.Queues); i++)
+            for (int i = 0; i < settings.UsefulIoThreads; i++)
             {
                 _ioThreads.Add(new IoThread(new AioContextOptions { Name = $"io-{i}", PollMaxNs = settings.PollMaxNs ?? 0 }));
             }
@@ -134,6 +134,7 @@ internal sealed class BackendProgram : IDisposable
     {
         Serial = settings.Serial ?? "vdisk",
         QueueCount = settings.Queues,
+        HasTwins = settings.HasTwins,
         QueueSize = (ushort)settings.QueueSize,
         WriteCache = settings.Cache != "writethrough",
         PollMaxNs = settings.PollMaxNs,

@@ -9,8 +9,8 @@ namespace Backend.Device;
 /// </summary>
 internal sealed class GuestNotifyBatch : IDisposable
 {
-    private readonly ulong[] _batchNotifyVqs = new ulong[(VirtioBlkConfig.MaxQueues + 63) / 64];
-    private readonly VirtioBlkQueue?[] _queues = new VirtioBlkQueue?[VirtioBlkConfig.MaxQueues];
+    private readonly ulong[] _batchNotifyVqs = new ulong[(VirtioBlkConfig.MaxVirtqueues + 63) / 64];
+    private readonly VirtioBlkQueue?[] _queues = new VirtioBlkQueue?[VirtioBlkConfig.MaxVirtqueues];
     private readonly BottomHalf _notifyGuestBh;
 
     public GuestNotifyBatch(AioContext context) => _notifyGuestBh = context.CreateBottomHalf(NotifyGuest, "notify_guest_bh");

@@ -44,6 +44,9 @@ public interface IVirtioDevice
     /// <summary>It can follow hints of <see cref="PlaceQueue"/>.</summary>
     bool TakesPlacement { get; }
 
+    /// <summary>The first queue that is another's twin (<see cref="VirtioBlkConfig.HasTwins"/>), queue 0's; 0 when there are none.</summary>
+    int FirstTwin => 0;
+
     /// <summary>A hint of the driver's: where to serve queue <paramref name="index"/>.</summary>
     void PlaceQueue(int index, PlacementHint hint);
 

@@ -38,12 +38,17 @@ public sealed class VirtioBlk : IVirtioDevice, IDisposable
     /// <param name="config">How the device looks.</param>
     /// <param name="driver">The disk's contents; stays the caller's.</param>
     /// <param name="mainContext">The server's context; serves the queues when there is no IOThread.</param>
-    /// <param name="ioThreads">Queues are dealt to them in turn. May be empty.</param>
+    /// <param name="ioThreads">Queues are dealt to them in turn: see <see cref="QueueThreads"/>. May be empty.</param>
     public VirtioBlk(VirtioBlkConfig config, IBlockDriver driver, AioContext mainContext, IReadOnlyList<IoThread> ioThreads)
     {
         if (config.QueueCount is < 1 or > VirtioBlkConfig.MaxQueues)
         {
             throw new UserErrorException($"{config.QueueCount} queues are not possible; take 1 to {VirtioBlkConfig.MaxQueues}");
+        }
+
+        if (config.HasTwins && ioThreads.Count < 2)
+        {
+            throw new UserErrorException("twins of queues need two IOThreads at least");
         }
 
         if (config.QueueSize < 4 || !SplitRingLayout.IsValidQueueSize(config.QueueSize))
@@ -64,7 +69,7 @@ public sealed class VirtioBlk : IVirtioDevice, IDisposable
         }
 
         serial.CopyTo(_serial, 0);
-        _queues = new VirtQueue[config.QueueCount];
+        _queues = new VirtQueue[config.VirtqueueCount];
         for (int i = 0; i < _queues.Length; i++)
         {
             _queues[i] = new VirtQueue(i, config.QueueSize);
@@ -109,7 +114,7 @@ public sealed class VirtioBlk : IVirtioDevice, IDisposable
             VirtioFeatures features = VirtioFeatures.Version1 | VirtioFeatures.EventIndex | VirtioFeatures.IndirectDescriptors
                 | VirtioFeatures.BlkSegMax | VirtioFeatures.BlkSizeMax | VirtioFeatures.BlkBlockSize | VirtioFeatures.BlkTopology
                 | VirtioFeatures.BlkFlush | VirtioFeatures.BlkConfigWce;
-            features |= Config.QueueCount > 1 ? VirtioFeatures.BlkMultiQueue : 0;
+            features |= _queues.Length > 1 ? VirtioFeatures.BlkMultiQueue : 0;
             features |= limits.IsReadOnly ? VirtioFeatures.BlkReadOnly : 0;
             features |= limits.CanDiscard && !limits.IsReadOnly ? VirtioFeatures.BlkDiscard : 0;
             features |= limits.CanWriteZeroes && !limits.IsReadOnly ? VirtioFeatures.BlkWriteZeroes : 0;
@@ -177,6 +182,8 @@ public sealed class VirtioBlk : IVirtioDevice, IDisposable
     public void NotifyQueue(int index) => DataPlane.Kick(index);
 
     public bool TakesPlacement => _ioThreads.Count > 0;
+
+    public int FirstTwin => Config.HasTwins ? Config.QueueCount : 0;
 
     public void PlaceQueue(int index, PlacementHint hint) => DataPlane.PlaceQueue(index, hint);
 
@@ -289,7 +296,7 @@ public sealed class VirtioBlk : IVirtioDevice, IDisposable
             MinIoSize = (ushort)(limits.PhysicalBlockSize / BlkConfig.SectorSize),
             OptimalIoSize = (1 << 20) / BlkConfig.SectorSize,
             Writeback = (byte)(IsWriteCacheOn ? 1 : 0),
-            QueueCount = (ushort)Config.QueueCount,
+            QueueCount = (ushort)_queues.Length,
             MaxDiscardSectors = limits.CanDiscard ? Config.MaxDiscardSectors : 0,
             MaxDiscardSegments = limits.CanDiscard ? 1u : 0,
             DiscardSectorAlignment = (uint)(limits.PhysicalBlockSize / BlkConfig.SectorSize),

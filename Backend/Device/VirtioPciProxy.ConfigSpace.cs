@@ -88,10 +88,10 @@ public sealed partial class VirtioPciProxy
         _config.MakeWritable(_msixCapability + 3, 1, 0xC0);
     }
 
-    /// <summary>struct virtio_pci_vndr_data: vendor, then where the placement registers are, for a driver that knows the magic.</summary>
+    /// <summary>struct virtio_pci_vndr_data: vendor, then where the placement registers are and which queue is the first twin, for a driver that knows the magic.</summary>
     private void AddPlacementCapability()
     {
-        Span<byte> body = stackalloc byte[14];
+        Span<byte> body = stackalloc byte[18];
         body.Clear();
         body[0] = (byte)(body.Length + 2);
         body[1] = (byte)VirtioCapType.VendorData;
@@ -99,6 +99,7 @@ public sealed partial class VirtioPciProxy
         body[4] = VirtioPciLayout.ModernBar;
         BinaryPrimitives.WriteUInt32LittleEndian(body[6..], VirtioPciLayout.PlacementMagic);
         BinaryPrimitives.WriteUInt32LittleEndian(body[10..], VirtioPciLayout.DeviceArea + VirtioPciLayout.PlacementOffset);
+        BinaryPrimitives.WriteUInt16LittleEndian(body[14..], (ushort)Device.FirstTwin);
         _config.AddCapability(CapVendor, body);
     }
 

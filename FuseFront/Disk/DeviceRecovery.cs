@@ -143,7 +143,7 @@ internal sealed class DeviceRecovery : IQueueTrouble
             _driver.Restart();
             for (int i = 0; i < Queues.Count; i++)
             {
-                (int more, int lost) = Queues[i].Resume(_driver.Doorbell(i), maxTimeouts);
+                (int more, int lost) = Queues[i].Resume(_driver.Doorbells(i), maxTimeouts);
                 again += more;
                 ended += lost;
             }

@@ -10,6 +10,7 @@ internal sealed partial class FrontQueue
     /// <summary>Over /dev/fuse every request costs a system call of its own; with more of them, they had better come while nobody looks.</summary>
     private const int FewBeside = 2;
 
+    private readonly int _twin; // the virtqueue, where there is one
     private PlacementHints? _hints;
     private Func<long> _othersTotal = static () => 0;
     private bool _takesHints;
@@ -26,7 +27,10 @@ internal sealed partial class FrontQueue
     public bool MayPoll => _pollMaxNs != 0;
 
     /// <inheritdoc/>
-    public int MaxDepthBeside => !_takesHints || !MayPoll ? 0 : Channel!.SubmitterCpu < 0 ? FewBeside : int.MaxValue;
+    public int MaxDepthBeside => !_takesHints || !MayPoll ? 0 : ComesFromOneCpu ? int.MaxValue : FewBeside;
+
+    /// <summary>Over io_uring each queue has its CPU's requests, over /dev/fuse any.</summary>
+    private bool ComesFromOneCpu => Channel!.SubmitterCpu >= 0;
 
     /// <summary>
     /// Over io_uring each queue has its CPU's requests. Over /dev/fuse any queue may get any: one that gets them one by one
@@ -85,11 +89,22 @@ internal sealed partial class FrontQueue
     }
 
     /// <inheritdoc/>
-    public void PlaceDevice(PlacementHint hint) => _hints!.Send(Index, hint);
+    public bool HasTwin => _takesHints && Driver.HasTwin && ComesFromOneCpu;
+
+    /// <inheritdoc/>
+    public void PlaceDevice(PlacementHint own, PlacementHint twin)
+    {
+        _hints!.Send(Index, own);
+        if (Driver.HasTwin)
+        {
+            _hints.Send(_twin, twin);
+        }
+    }
 
     /// <inheritdoc/>
     public void Follow(Placement placement)
     {
+        Driver.UsesTwin = placement == FuseFront.Disk.Placement.Spread;
         PlacedPolling polling = PlacedPolling.Of(placement, _pollMaxNs);
         Context.PollMaxNs = polling.MaxNs;
         Context.PollMinNs = polling.MinNs;

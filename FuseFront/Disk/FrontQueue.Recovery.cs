@@ -43,13 +43,13 @@ internal sealed partial class FrontQueue
     public void ClearRing() => Context.Invoke(Driver.ClearRing);
 
     /// <summary>The device runs again. Returns how many requests it got a second time, and how many have ended with EIO.</summary>
-    public (int Again, int Ended) Resume(Action kick, int maxTimeouts)
+    public (int Again, int Ended) Resume(IReadOnlyList<Action> doorbells, int maxTimeouts)
     {
         (int Again, int Ended) counts = default;
         Context.Invoke(() =>
         {
             _watch?.Restarted();
-            counts = Driver.Resume(kick, RequestWatch.ResetTicks, maxTimeouts);
+            counts = Driver.Resume(doorbells, RequestWatch.ResetTicks, maxTimeouts);
             Complete();
         });
         return counts;

@@ -31,6 +31,7 @@ internal sealed partial class FrontQueue : IPlacedQueue, IDisposable
     {
         Index = index;
         _irq = driver.Irq(index);
+        _twin = driver.TwinOf(index);
         _trouble = trouble;
         Disk = new DiskQueue(disk, index, driver.SlotCount, gate);
         Driver = driver.CreateQueue(index, Disk);

@@ -25,8 +25,11 @@ internal interface IPlacedQueue
     /// <summary>The longest time that a request took since the last call, from arrival to answer, in ticks of Stopwatch.</summary>
     long TakeLongestTicks();
 
-    /// <summary>Hints to the device where to serve the queue.</summary>
-    void PlaceDevice(PlacementHint hint);
+    /// <summary>It pays that another thread of the device's serves a part of a deep queue's requests, elsewhere than the others.</summary>
+    bool HasTwin { get; }
+
+    /// <summary>Hints to the device where to serve the queue, and where its twin.</summary>
+    void PlaceDevice(PlacementHint own, PlacementHint twin);
 
     /// <summary>The queue's own thread has been placed: it is to look for work before it sleeps as becomes <paramref name="placement"/>.</summary>
     void Follow(Placement placement);

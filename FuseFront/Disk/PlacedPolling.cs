@@ -14,8 +14,8 @@ internal readonly record struct PlacedPolling(long MaxNs, long MinNs)
     /// <param name="pollMaxNs">What <c>--poll-max-ns</c> says; null for <c>auto</c>.</param>
     public static PlacedPolling Of(Placement placement, long? pollMaxNs) => placement switch
     {
-        // On the application's CPU, looking would keep the application and the device from doing what is looked for.
-        Placement.Together => default,
+        // On one CPU with the application or the device, looking would keep them from doing what is looked for.
+        Placement.Together or Placement.Spread => default,
         Placement.Beside => new PlacedPolling(pollMaxNs ?? BesideNs, Math.Min(pollMaxNs ?? BesideNs, BesideNs)),
         Placement.Apart => new PlacedPolling(pollMaxNs ?? ApartNs, 0),
         _ => new PlacedPolling(pollMaxNs ?? 0, 0),

@@ -3,7 +3,7 @@ using RingCore.Virtio;
 
 namespace FuseFront.Disk;
 
-/// <summary>What the device was told about where to serve each queue: a reset makes it forget. Any thread.</summary>
+/// <summary>What the device was told about where to serve each virtqueue: a reset makes it forget. Any thread.</summary>
 internal sealed class PlacementHints
 {
     private readonly IDriverTransport _transport;
@@ -17,13 +17,16 @@ internal sealed class PlacementHints
         Array.Fill(_told, PlacementHint.Anywhere);
     }
 
-    /// <summary>Tells the device.</summary>
+    /// <summary>Tells the device what it has not been told yet.</summary>
     public void Send(int queue, PlacementHint hint)
     {
         lock (_lock)
         {
-            _told[queue] = hint;
-            _transport.PlaceQueue(queue, hint);
+            if (_told[queue] != hint)
+            {
+                _told[queue] = hint;
+                _transport.PlaceQueue(queue, hint);
+            }
         }
     }
 

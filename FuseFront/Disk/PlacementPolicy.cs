@@ -21,6 +21,12 @@ internal enum Placement
     /// deep stream of small requests is work for two CPUs, and the front neither wakes nor keeps waiting anybody on its own.
     /// </summary>
     Apart,
+
+    /// <summary>
+    /// Apart, and the queue's twin, which the device serves on the front's CPU, takes a part of the requests: neither CPU waits for
+    /// the other, and nobody looks for work.
+    /// </summary>
+    Spread,
 }
 
 /// <summary>What a queue has seen since its beginning.</summary>
@@ -62,6 +68,9 @@ internal static class PlacementPolicy
     /// <summary>Requests in flight from which on it pays to have the application's CPU rid of the front.</summary>
     private const int Deep = 20;
 
+    /// <summary>The same where a twin takes a part of them.</summary>
+    private const int DeepWithTwin = 12;
+
     /// <summary>With more than one in so many requests on other queues, these need the other CPUs themselves.</summary>
     private const long AloneFactor = 8;
 
@@ -71,7 +80,8 @@ internal static class PlacementPolicy
     /// <summary>The placement for what was seen; <paramref name="current"/> where that says nothing.</summary>
     /// <param name="mayPoll">Threads may look for work before they sleep.</param>
     /// <param name="maxDepthBeside">Most requests in flight for <see cref="Placement.Beside"/>; 0 when it is impossible, or has failed lately.</param>
-    public static Placement Decide(in QueueLoad load, Placement current, bool mayPoll, int maxDepthBeside)
+    /// <param name="hasTwin"><see cref="Placement.Spread"/> is possible.</param>
+    public static Placement Decide(in QueueLoad load, Placement current, bool mayPoll, int maxDepthBeside, bool hasTwin)
     {
         if (load.Requests < TooFew && load.Bytes < TooFew * LargeRequest)
         {
@@ -85,9 +95,10 @@ internal static class PlacementPolicy
 
         // Several threads would use the other CPUs themselves, sooner or later.
         bool isAlone = load.IsFromOneThread && load.OtherRequests * AloneFactor < load.Requests;
-        bool takesTwoCpus = isAlone && mayPoll;
-        return takesTwoCpus && load.Depth >= Deep ? Placement.Apart
-            : takesTwoCpus && load.Depth <= maxDepthBeside ? Placement.Beside
+        return !isAlone ? Placement.Together
+            : load.Depth >= DeepWithTwin && hasTwin ? Placement.Spread
+            : load.Depth >= Deep ? (mayPoll ? Placement.Apart : Placement.Together)
+            : mayPoll && load.Depth <= maxDepthBeside ? Placement.Beside
             : Placement.Together;
     }
 }

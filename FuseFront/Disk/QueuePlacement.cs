@@ -74,7 +74,7 @@ internal sealed class QueuePlacement : IDisposable
             return;
         }
 
-        queue.PlaceDevice(PlacementHint.On(cpu));
+        queue.PlaceDevice(PlacementHint.On(cpu), PlacementHint.Anywhere);
         queue.Follow(Placement.Together);
     }
 
@@ -108,7 +108,7 @@ internal sealed class QueuePlacement : IDisposable
         {
             JudgeBeside(now, longest, load.Depth);
             int maxDepthBeside = _notBeside.IsOver(now) ? _queue.MaxDepthBeside : 0;
-            Confirm(PlacementPolicy.Decide(load, Current, _queue.MayPoll, maxDepthBeside), _queue.PreferredCpu, now);
+            Confirm(PlacementPolicy.Decide(load, Current, _queue.MayPoll, maxDepthBeside, _queue.HasTwin), _queue.PreferredCpu, now);
         }
     }
 
@@ -183,7 +183,7 @@ internal sealed class QueuePlacement : IDisposable
         }
 
         // Apart, the front takes the next CPU, and leaves the application's to the device.
-        int own = placement == Placement.Apart ? _allowed[(place + 1) % _allowed.Length] : cpu;
+        int own = placement is Placement.Apart or Placement.Spread ? _allowed[(place + 1) % _allowed.Length] : cpu;
         int errno = ThreadScheduling.TrySetAffinity(isConfined ? [own] : _allowed);
         if (errno != 0)
         {
@@ -192,12 +192,13 @@ internal sealed class QueuePlacement : IDisposable
             placement = Placement.Anywhere; // no more looks: nobody would notice what polling costs
         }
 
-        _queue.PlaceDevice(placement switch
+        PlacementHint hint = placement switch
         {
             Placement.Anywhere => PlacementHint.Anywhere,
             Placement.Beside => PlacementHint.Beside(cpu),
             _ => PlacementHint.On(cpu),
-        });
+        };
+        _queue.PlaceDevice(hint, placement == Placement.Spread ? PlacementHint.On(own) : PlacementHint.Anywhere);
         if (Current != placement)
         {
             _trial.Begin(now, _seen); // not when only the CPU is another: a stream that wanders has to be judged as well

@@ -56,7 +56,7 @@ public sealed partial class VirtualDisk : IDisposable
         _mainContext = mainContext;
         Geometry = DescribeDisk(driver);
         _recovery = new DeviceRecovery(driver, mainContext, Fail);
-        _hints = new PlacementHints(transport, driver.QueueCount);
+        _hints = new PlacementHints(transport, driver.VirtqueueCount);
         _recovery.Recovered += _hints.SendAgain;
         _queues = new FrontQueue[driver.QueueCount];
         FuseTransport fuse = FuseUringSupport.Choose(options.Mount.Transport, driver.QueueCount, driver.SlotCount);

@@ -97,7 +97,7 @@ public sealed unsafe partial class BlkDriver
         Restart();
         for (int i = 0; i < QueueCount; i++)
         {
-            _queues[i]?.Resume(Doorbell(i), lateTicks: int.MaxValue, maxTimeouts: int.MaxValue);
+            _queues[i]?.Resume(Doorbells(i), lateTicks: int.MaxValue, maxTimeouts: int.MaxValue);
         }
     }
 }

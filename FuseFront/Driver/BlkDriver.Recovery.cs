@@ -30,7 +30,7 @@ public sealed unsafe partial class BlkDriver
     /// <summary>
     /// After <see cref="Reset"/> and <see cref="BlkQueue.ClearRing"/> of every queue: negotiates the same features, gives the
     /// device the same memory, queues and interrupts, and sets DRIVER_OK. Each queue goes on by
-    /// <see cref="BlkQueue.Resume"/> with its new <see cref="Doorbell"/>.
+    /// <see cref="BlkQueue.Resume"/> with its new <see cref="Doorbells"/>.
     /// </summary>
     /// <exception cref="IOException">It is not the disk any more that it was, or the device refuses.</exception>
     public void Restart()
@@ -39,7 +39,7 @@ public sealed unsafe partial class BlkDriver
             ? Features
             : throw new ProtocolException($"after its reset the device lacks the features {Features & ~offered}"));
         RequireSame(_transport.ReadConfig());
-        for (int i = 0; i < QueueCount; i++)
+        for (int i = 0; i < VirtqueueCount; i++)
         {
             if (i >= _transport.QueueCount || _transport.MaxQueueSize(i) < QueueSize)
             {
@@ -57,8 +57,9 @@ public sealed unsafe partial class BlkDriver
     /// </summary>
     public void Sever() => _memory.Sever();
 
-    /// <summary>How to ring a queue from now on; after the start and each <see cref="Restart"/>.</summary>
-    public Action Doorbell(int index) => _transport.Doorbell(index);
+    /// <summary>How to ring a queue, and its twin, from now on; after the start and each <see cref="Restart"/>.</summary>
+    public IReadOnlyList<Action> Doorbells(int index) =>
+        HasTwins ? [_transport.Doorbell(index), _transport.Doorbell(TwinOf(index))] : [_transport.Doorbell(index)];
 
     private void RequireSame(in BlkConfig now)
     {

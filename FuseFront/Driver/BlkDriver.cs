@@ -36,6 +36,7 @@ public sealed unsafe partial class BlkDriver : IDisposable
     private readonly EventNotifier[] _irqs;
     private readonly EventNotifier _configIrq;
     private readonly DmaMemory _memory;
+    private readonly long _twinsOffset;
     private readonly QueueMemory[] _queueMemory;
     private readonly BlkQueue?[] _queues;
     private bool _isLost;
@@ -49,14 +50,18 @@ public sealed unsafe partial class BlkDriver : IDisposable
         transport.Status = 0;
         Features = Negotiate(offered => offered & Understood);
         Config = transport.ReadConfig();
-        QueueCount = Math.Min(options.Queues, DeviceQueues());
+        int offered = DeviceQueues();
+        int own = transport.FirstTwin is > 0 and int first && first <= offered / 2 ? first : offered;
+        QueueCount = Math.Min(options.Queues, own);
+        HasTwins = own < offered && QueueCount == own;
         QueueSize = AgreeOnQueueSize(options.QueueSize);
         Limits = TransferLimits.Of(Features, Config, QueueSize);
         SlotCount = Math.Min(options.MaxSlots, BlkQueue.MaxSlots(QueueSize, Features));
         _queueMemory = new QueueMemory[QueueCount];
         _queues = new BlkQueue?[QueueCount];
         _irqs = new EventNotifier[QueueCount];
-        _memory = new DmaMemory(QueueCount * QueueMemory.BytesFor(QueueSize, SlotCount));
+        _twinsOffset = QueueCount * QueueMemory.BytesFor(QueueSize, SlotCount);
+        _memory = new DmaMemory(_twinsOffset + (HasTwins ? QueueCount * RingMemory.BytesFor(QueueSize) : 0));
         try
         {
             _configIrq = new EventNotifier();
@@ -74,7 +79,8 @@ public sealed unsafe partial class BlkDriver : IDisposable
             throw;
         }
 
-        Log.Info("{0}: {1} queues of {2}, {3} slots each, features {4}", transport.Description, QueueCount, QueueSize, SlotCount, Features);
+        Log.Info("{0}: {1} queues{2} of {3}, {4} slots each, features {5}",
+            transport.Description, QueueCount, HasTwins ? " with twins" : "", QueueSize, SlotCount, Features);
     }
 
     /// <summary>What was negotiated.</summary>
@@ -83,6 +89,15 @@ public sealed unsafe partial class BlkDriver : IDisposable
     public BlkConfig Config { get; }
 
     public int QueueCount { get; }
+
+    /// <summary>
+    /// The device has a second virtqueue for each queue, which another of its threads serves, and which fires the same irq: see
+    /// <see cref="BlkQueue.UsesTwin"/>.
+    /// </summary>
+    public bool HasTwins { get; }
+
+    /// <summary>The queues' own, and then their twins.</summary>
+    public int VirtqueueCount => HasTwins ? 2 * QueueCount : QueueCount;
 
     public ushort QueueSize { get; }
 
@@ -106,7 +121,11 @@ public sealed unsafe partial class BlkDriver : IDisposable
 
     /// <summary>Creates the driver's side of a queue; once for each.</summary>
     public BlkQueue CreateQueue(int index, IBlkCompletion completion) =>
-        _queues[index] = new(_memory, _queueMemory[index], QueueSize, Features, Limits, _transport.Doorbell(index), completion);
+        _queues[index] = new(
+            _memory, _queueMemory[index], QueueSize, Features, Limits, Doorbells(index), completion, HasTwins ? TwinMemory(index) : null);
+
+    /// <summary>The virtqueue that is a queue's twin; only where there are any.</summary>
+    public int TwinOf(int index) => QueueCount + index;
 
     /// <summary>Asks the device for its serial; see <see cref="RunAlone"/>. Empty when it has none to give: a disk serves without.</summary>
     public string ReadSerial(BlkQueue queue, int index)
@@ -196,24 +215,26 @@ public sealed unsafe partial class BlkDriver : IDisposable
     private void PutIntoService()
     {
         _transport.MapMemory(_memory);
-        for (int i = 0; i < QueueCount; i++)
+        for (int i = 0; i < VirtqueueCount; i++)
         {
-            QueueMemory memory = _queueMemory[i];
+            RingMemory ring = i < QueueCount ? _queueMemory[i].Ring : TwinMemory(i - QueueCount);
             _transport.EnableQueue(new QueueSetup(
                 i,
                 QueueSize,
-                _memory.IovaOf(memory.DescriptorTable),
-                _memory.IovaOf(memory.AvailableRing),
-                _memory.IovaOf(memory.UsedRing)));
+                _memory.IovaOf(ring.DescriptorTable),
+                _memory.IovaOf(ring.AvailableRing),
+                _memory.IovaOf(ring.UsedRing)));
         }
 
-        _transport.BindInterrupts(_configIrq, _irqs);
+        _transport.BindInterrupts(_configIrq, HasTwins ? [.. _irqs, .. _irqs] : _irqs);
         _transport.Status = RunningStatus;
         if ((_transport.Status & DeviceStatus.NeedsReset) != 0)
         {
             throw new ProtocolException("the device asks for a reset right after its start");
         }
     }
+
+    private RingMemory TwinMemory(int index) => new(_memory, _twinsOffset + (index * RingMemory.BytesFor(QueueSize)), QueueSize);
 
     private int DeviceQueues()
     {
@@ -225,7 +246,7 @@ public sealed unsafe partial class BlkDriver : IDisposable
     private ushort AgreeOnQueueSize(ushort wanted)
     {
         ushort size = wanted;
-        for (int i = 0; i < QueueCount; i++)
+        for (int i = 0; i < VirtqueueCount; i++)
         {
             size = Math.Min(size, _transport.MaxQueueSize(i));
         }

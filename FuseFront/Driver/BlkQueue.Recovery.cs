@@ -60,7 +60,13 @@ public sealed unsafe partial class BlkQueue
     public void KickAgain()
     {
         Statistics.RepeatedKicks++;
-        _kick();
+        foreach (BlkRing ring in _rings)
+        {
+            if (ring.Outstanding > 0)
+            {
+                ring.Doorbell();
+            }
+        }
     }
 
     /// <summary>Shows the device nothing and believes nothing of it until <see cref="Resume"/> or <see cref="Release"/>.</summary>
@@ -69,7 +75,7 @@ public sealed unsafe partial class BlkQueue
         if (_isServing)
         {
             _isServing = false;
-            _heldWithDevice = CountAged(0) - _ring.Unpublished;
+            _heldWithDevice = CountAged(0) - Unpublished();
         }
     }
 
@@ -88,7 +94,13 @@ public sealed unsafe partial class BlkQueue
     }
 
     /// <summary>The device has been reset: the rings are as at the beginning. The queue must be held.</summary>
-    public void ClearRing() => _ring.Restart();
+    public void ClearRing()
+    {
+        foreach (BlkRing ring in _rings)
+        {
+            ring.Restart();
+        }
+    }
 
     /// <summary>
     /// The device runs again: it gets every request that it had, whole and in its slot, and those that came meanwhile. One
@@ -103,15 +115,19 @@ public sealed unsafe partial class BlkQueue
     /// and a range of zeros can be repeated for the same reason. A flush covers every write that ended before it was sent:
     /// a later one covers them too, since a reset is no loss of power and what was acknowledged stays in the device's cache.
     /// </remarks>
-    /// <param name="kick">Rings the queue's doorbell from now on.</param>
+    /// <param name="doorbells">The queue's own from now on, and its twin's.</param>
     /// <param name="lateTicks">Requests for which so many ticks have been counted have timed out.</param>
     /// <param name="maxTimeouts">So many times at most does a request time out.</param>
-    public (int Again, int Ended) Resume(Action kick, int lateTicks, int maxTimeouts)
+    public (int Again, int Ended) Resume(IReadOnlyList<Action> doorbells, int lateTicks, int maxTimeouts)
     {
-        _kick = kick;
         _isBroken = false;
         Restarts++;
-        _ring.Forget(); // What came while the queue was held is among those that are with the device now.
+        for (int i = 0; i < _rings.Length; i++)
+        {
+            _rings[i].Doorbell = doorbells[i];
+            _rings[i].Forget(); // What came while the queue was held is among those that are with the device now.
+        }
+
         int ended = 0;
         for (int slot = 0; slot < _age.Length && !HasFailed; slot++)
         {
@@ -132,7 +148,7 @@ public sealed unsafe partial class BlkQueue
 
             _age[slot] = (timeouts << AgeBits) | 1;
             *(_memory.Head(slot) + QueueMemory.StatusOffset) = NoStatus; // What was written before the reset must not count.
-            _ring.AddAgain(HeadOf(slot));
+            _ringOf[slot].AddAgain(slot);
         }
 
         int again = Math.Max(0, _heldWithDevice - ended);

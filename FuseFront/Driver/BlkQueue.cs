@@ -23,11 +23,11 @@ public sealed unsafe partial class BlkQueue
     /// <summary>Header, data, status.</summary>
     private const int StandardDescriptors = 3;
 
-    private readonly DriverQueue _ring;
+    private readonly BlkRing[] _rings; // the queue's own, and its twin if it has one
+    private readonly BlkRing[] _ringOf; // a slot's: where its request is, or was last
     private readonly QueueMemory _memory;
     private readonly DmaMemory _dma;
     private readonly IBlkCompletion _completion;
-    private Action _kick;
     private readonly bool _indirect;
     private readonly TransferLimits _limits;
     private readonly int[] _freeSlots;
@@ -39,6 +39,8 @@ public sealed unsafe partial class BlkQueue
     private int _failedCount;
     private bool _isPolled;
     private int _freeCount;
+    private BlkRing _next; // where a request goes that continues the last, which ended before the sector _runEnd
+    private long _runEnd = -1;
     private bool _isServing = true; // neither failed nor held
 
     /// <param name="dma">The shared memory.</param>
@@ -46,39 +48,70 @@ public sealed unsafe partial class BlkQueue
     /// <param name="queueSize">Entries of the ring.</param>
     /// <param name="features">What was negotiated.</param>
     /// <param name="limits">What one request may carry.</param>
-    /// <param name="kick">Rings the queue's doorbell.</param>
+    /// <param name="doorbells">Of the queue's own virtqueue, and of its twin.</param>
     /// <param name="completion">Hears of ended requests.</param>
+    /// <param name="twin">The twin's ring; null without one.</param>
     public BlkQueue(
-        DmaMemory dma, QueueMemory memory, ushort queueSize, VirtioFeatures features, TransferLimits limits, Action kick, IBlkCompletion completion)
+        DmaMemory dma,
+        QueueMemory memory,
+        ushort queueSize,
+        VirtioFeatures features,
+        TransferLimits limits,
+        IReadOnlyList<Action> doorbells,
+        IBlkCompletion completion,
+        RingMemory? twin = null)
     {
         _limits = limits;
         _dma = dma;
         _memory = memory;
         _completion = completion;
-        _kick = kick;
         _indirect = features.HasFlag(VirtioFeatures.IndirectDescriptors);
-        _ring = new DriverQueue(
-            new SplitRing(queueSize, memory.DescriptorTable, memory.AvailableRing, memory.UsedRing), features);
+        BlkRing own = new(memory.Ring, queueSize, features, doorbells[0], Statistics);
+        _rings = twin is { } second ? [own, new BlkRing(second, queueSize, features, doorbells[1], Statistics)] : [own];
+        _ringOf = new BlkRing[memory.Slots];
+        Array.Fill(_ringOf, own);
+        _next = own;
         _freeSlots = new int[memory.Slots];
         _age = new int[memory.Slots];
         _failedSlots = new int[memory.Slots];
         for (int slot = memory.Slots - 1; slot >= 0; slot--)
         {
             _freeSlots[_freeCount++] = slot;
-            WriteDescriptors(slot);
+            foreach (BlkRing ring in _rings)
+            {
+                WriteDescriptors(ring, slot);
+            }
         }
     }
 
     public BlkQueueStatistics Statistics { get; } = new();
 
     /// <summary>Requests with the device.</summary>
-    public int Outstanding => _ring.Outstanding;
+    public int Outstanding
+    {
+        get
+        {
+            int outstanding = 0;
+            foreach (BlkRing ring in _rings)
+            {
+                outstanding += ring.Outstanding;
+            }
+
+            return outstanding;
+        }
+    }
+
+    /// <summary>There is a second virtqueue for this queue's requests.</summary>
+    public bool HasTwin => _rings.Length > 1;
+
+    /// <summary>From now on requests go to the twin too, which must be there.</summary>
+    public bool UsesTwin { get; set; }
 
     /// <summary>No request can succeed any more.</summary>
     public bool HasFailed { get; private set; }
 
     /// <summary>The device has returned something, or a failed request waits to be reported.</summary>
-    public bool HasCompletions => _failedCount > 0 || (_isServing && _ring.HasUsed);
+    public bool HasCompletions => _failedCount > 0 || (_isServing && HasUsed());
 
     /// <summary>Most slots that a ring of this size carries.</summary>
     public static int MaxSlots(ushort queueSize, VirtioFeatures features) =>
@@ -138,10 +171,10 @@ public sealed unsafe partial class BlkQueue
     /// <summary>Asks for the serial: <see cref="BlkConfig.IdLength"/> bytes into the payload.</summary>
     public void GetId(int slot) => Add(slot, BlkRequestType.GetId, 0, Payload(slot), BlkConfig.IdLength, deviceWrites: true);
 
-    /// <summary>Shows the device all that was gathered, and rings once if it wants that.</summary>
+    /// <summary>Shows the device all that was gathered, and rings once (and the twin once) if it wants that.</summary>
     public void Submit()
     {
-        int batch = _ring.Unpublished;
+        int batch = Unpublished();
         if (batch == 0 || !_isServing)
         {
             return;
@@ -153,17 +186,13 @@ public sealed unsafe partial class BlkQueue
             notify();
         }
 
-        _ring.Publish();
         Statistics.CountBatch(batch);
-        if (_ring.ShouldKick())
+        foreach (BlkRing ring in _rings)
         {
-            Statistics.KicksSent++;
-            _kick();
+            ring.Publish();
         }
-        else
-        {
-            Statistics.KicksSuppressed++;
-        }
+
+        _runEnd = -1; // What comes later is not merged.
     }
 
     /// <summary>Reports every request that has ended, until none is left, and then wants an interrupt for the next, unless it is polled.</summary>
@@ -178,41 +207,33 @@ public sealed unsafe partial class BlkQueue
                 return;
             }
 
-            _ring.DisableInterrupts();
-            while (_ring.TryTakeUsed(out ushort head, out _))
+            foreach (BlkRing ring in _rings)
             {
-                int slot = _indirect ? head : head / 3;
-                byte status = RawStatusOf(slot);
-                if (status == NoStatus)
+                if (ring.IsInUse)
                 {
-                    // Most likely another request's end, returned under this one's name: nothing of it may be believed.
-                    throw new RingException($"used ring returns descriptor {head}, whose request has no status");
-                }
-
-                _age[slot] = 0;
-                Statistics.Completions++;
-                _completion.Completed(slot, Meaning(status));
-                if (!_isServing)
-                {
-                    break;
+                    ring.DisableInterrupts();
+                    TakeUsed(ring);
                 }
             }
         }
-        while (_failedCount > 0 || (!_isPolled && _ring.EnableInterrupts()));
+        while (_failedCount > 0 || (!_isPolled && EnableInterrupts()));
     }
 
     /// <summary>The ring is going to be looked at until <see cref="EndPolling"/>: no interrupts are wanted.</summary>
     public void BeginPolling()
     {
         _isPolled = true;
-        _ring.DisableInterrupts();
+        foreach (BlkRing ring in _rings)
+        {
+            ring.DisableInterrupts();
+        }
     }
 
     /// <summary>Interrupts are wanted again; true when the ring must be looked at once more.</summary>
     public bool EndPolling()
     {
         _isPolled = false;
-        return _ring.EnableInterrupts();
+        return EnableInterrupts();
     }
 
     /// <summary>
@@ -247,6 +268,79 @@ public sealed unsafe partial class BlkQueue
 
     private byte RawStatusOf(int slot) => Volatile.Read(ref *(_memory.Head(slot) + QueueMemory.StatusOffset)); // the device writes it
 
+    private int Unpublished()
+    {
+        int unpublished = 0;
+        foreach (BlkRing ring in _rings)
+        {
+            unpublished += ring.Unpublished;
+        }
+
+        return unpublished;
+    }
+
+    private bool HasUsed()
+    {
+        foreach (BlkRing ring in _rings)
+        {
+            if (ring.IsInUse && ring.HasUsed)
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
+
+    private bool EnableInterrupts()
+    {
+        bool hasUsed = false;
+        foreach (BlkRing ring in _rings)
+        {
+            hasUsed |= ring.IsInUse && ring.EnableInterrupts();
+        }
+
+        return hasUsed;
+    }
+
+    private void TakeUsed(BlkRing ring)
+    {
+        while (_isServing && ring.TryTakeUsed(out int slot))
+        {
+            byte status = RawStatusOf(slot);
+            if (status == NoStatus)
+            {
+                // Most likely another request's end, returned under this one's name: nothing of it may be believed.
+                throw new RingException($"used ring returns slot {slot}, whose request has no status");
+            }
+
+            _age[slot] = 0;
+            Statistics.Completions++;
+            _completion.Completed(slot, Meaning(status));
+        }
+    }
+
+    /// <summary>
+    /// The ring that the next request goes into: with a twin the one with fewer requests, so that each of the two CPUs gets what
+    /// it can do beside its other work. A request that continues where the last ended goes after it, since the device may merge the
+    /// two.
+    /// </summary>
+    private BlkRing NextRing(long sector, uint length)
+    {
+        if (!UsesTwin)
+        {
+            return _rings[0];
+        }
+
+        if (sector != _runEnd)
+        {
+            _next = _rings[1].Outstanding <= _rings[0].Outstanding ? _rings[1] : _rings[0];
+        }
+
+        _runEnd = sector + (length / BlkConfig.SectorSize);
+        return _next;
+    }
+
     private void ReportFailed()
     {
         while (_failedCount > 0)
@@ -276,7 +370,8 @@ public sealed unsafe partial class BlkQueue
         *(head + QueueMemory.StatusOffset) = NoStatus;
 
         // Three descriptors of this slot, in its indirect table or in the ring's: see WriteDescriptors. Usually no more are needed.
-        Descriptor* d = DescriptorsOf(slot, out ushort first);
+        BlkRing ring = NextRing(sector, length);
+        Descriptor* d = ring.DescriptorsOf(slot, IndirectTable(slot), out ushort first);
         if (length == 0)
         {
             d[0].Next = (ushort)(first + 2);
@@ -297,7 +392,8 @@ public sealed unsafe partial class BlkQueue
         }
 
         _age[slot] = 1;
-        _ring.Add(HeadOf(slot), deviceWrites ? length + 1 : 1);
+        _ringOf[slot] = ring;
+        ring.Add(slot, deviceWrites ? length + 1 : 1);
     }
 
     /// <summary>
@@ -323,10 +419,10 @@ public sealed unsafe partial class BlkQueue
     }
 
     /// <summary>The constant part: header, data and status follow one another; the data's address and length vary.</summary>
-    private void WriteDescriptors(int slot)
+    private void WriteDescriptors(BlkRing ring, int slot)
     {
         byte* head = _memory.Head(slot);
-        Descriptor* d = DescriptorsOf(slot, out ushort first);
+        Descriptor* d = ring.DescriptorsOf(slot, IndirectTable(slot), out ushort first);
         d[0] = new Descriptor
         {
             Address = _dma.IovaOf(head + QueueMemory.HeaderOffset),
@@ -343,26 +439,15 @@ public sealed unsafe partial class BlkQueue
         };
         if (_indirect)
         {
-            _ring.Descriptors[slot] = new Descriptor
+            ring.PutIndirect(slot, new Descriptor
             {
                 Address = _dma.IovaOf((byte*)d),
                 Length = (uint)(StandardDescriptors - 1 + _limits.Segments) * SplitRingLayout.DescriptorSize,
                 Flags = DescriptorFlags.Indirect,
-            };
+            });
         }
     }
 
-    private ushort HeadOf(int slot) => (ushort)(_indirect ? slot : 3 * slot);
-
-    /// <summary>
-    /// Where the slot's three descriptors lie and the index of the first. Slots number at most <see cref="MaxSlots"/>, so
-    /// three a slot stay inside the ring's table, and inside the head page otherwise.
-    /// </summary>
-    private Descriptor* DescriptorsOf(int slot, out ushort first)
-    {
-        first = _indirect ? (ushort)0 : (ushort)(3 * slot);
-        return _indirect
-            ? (Descriptor*)(_memory.Head(slot) + QueueMemory.IndirectOffset)
-            : (Descriptor*)_memory.DescriptorTable + first;
-    }
+    /// <summary>In the head page, behind what precedes it; MaxDataDescriptors and two fit (see <see cref="QueueMemory"/>).</summary>
+    private Descriptor* IndirectTable(int slot) => (Descriptor*)(_memory.Head(slot) + QueueMemory.IndirectOffset);
 }

@@ -58,6 +58,12 @@ public interface IDriverTransport : IDisposable
     /// <summary>The device takes hints for this queue.</summary>
     bool TakesPlacement(int index);
 
+    /// <summary>
+    /// The device has as many virtqueues again, from this one on: one for each queue before, which another thread serves, and for
+    /// which it takes hints of its own. 0: it has none.
+    /// </summary>
+    int FirstTwin => 0;
+
     /// <summary>Readable when the device's process is gone; not when it only says something.</summary>
     FileDescriptor Connection { get; }
 

@@ -1,5 +1,3 @@
-using RingCore.Virtio;
-
 namespace FuseFront.Driver;
 
 /// <summary>
@@ -38,8 +36,7 @@ public readonly unsafe struct QueueMemory
     private const int PayloadOffset = LastBlockOffset + MaxBlockSize + MaxBlockSize;
     private const int SlotSize = PayloadOffset + MaxTransfer + MaxBlockSize;
 
-    private readonly byte* _base;
-    private readonly ushort _queueSize;
+    private readonly byte* _slots;
 
     /// <param name="memory">All queues' memory.</param>
     /// <param name="index">Which queue.</param>
@@ -48,35 +45,23 @@ public readonly unsafe struct QueueMemory
     public QueueMemory(DmaMemory memory, int index, ushort queueSize, int slots)
     {
         long length = BytesFor(queueSize, slots);
-        _base = memory.At(index * length, length);
-        _queueSize = queueSize;
+        Ring = new RingMemory(memory, index * length, queueSize);
+        _slots = memory.At(index * length, length) + RingMemory.BytesFor(queueSize);
         Slots = slots;
     }
+
+    public RingMemory Ring { get; }
 
     public int Slots { get; }
 
     /// <summary>Bytes that one queue needs, in whole pages.</summary>
-    public static long BytesFor(ushort queueSize, int slots) => RingBytes(queueSize) + ((long)slots * SlotSize);
-
-    public byte* DescriptorTable => _base;
-
-    public byte* AvailableRing => _base + SplitRingLayout.DescriptorTableSize(_queueSize);
-
-    /// <summary>On a page of its own: the device writes here, the driver writes the two parts before.</summary>
-    public byte* UsedRing => _base + DriverAreaBytes(_queueSize);
+    public static long BytesFor(ushort queueSize, int slots) => RingMemory.BytesFor(queueSize) + ((long)slots * SlotSize);
 
     /// <summary>Head page of a slot; <see cref="Slots"/> of them lie behind the ring, all inside what the constructor checked.</summary>
-    public byte* Head(int slot) => _base + RingBytes(_queueSize) + ((long)CheckSlot(slot) * SlotSize);
+    public byte* Head(int slot) => _slots + ((long)CheckSlot(slot) * SlotSize);
 
     /// <summary>Payload of a slot, with a block's room on both sides.</summary>
     public byte* Payload(int slot) => Head(slot) + PayloadOffset;
-
-    private static long DriverAreaBytes(ushort size) =>
-        PageUp(SplitRingLayout.DescriptorTableSize(size) + SplitRingLayout.AvailSize(size));
-
-    private static long RingBytes(ushort size) => DriverAreaBytes(size) + PageUp(SplitRingLayout.UsedSize(size));
-
-    private static long PageUp(long bytes) => (bytes + PageSize - 1) & ~(long)(PageSize - 1);
 
     private int CheckSlot(int slot) =>
         (uint)slot < (uint)Slots ? slot : throw new ArgumentOutOfRangeException(nameof(slot), slot, "no such slot");

@@ -33,6 +33,7 @@ public sealed record VirtioPciCapabilities
     private const int NotifyLength = 20;
     private const int PlacementLength = 16;
     private const ushort PlacementVendorId = 0xFFFE;
+    private const int FirstTwinLength = 20;
     private const uint PlacementMagic = 0x75706376;
     private const ushort MsixEnable = 0x8000;
     private const int CommonLength = 56;
@@ -53,6 +54,9 @@ public sealed record VirtioPciCapabilities
     /// room for.
     /// </summary>
     public RegisterBlock? Placement { get; private set; }
+
+    /// <summary>As <see cref="IDriverTransport.FirstTwin"/>; 0 for a device without twins.</summary>
+    public int FirstTwin { get; private set; }
 
     private int MsixOffset { get; set; }
 
@@ -162,6 +166,10 @@ public sealed record VirtioPciCapabilities
             && capability[6] <= VfioPciRegion.Bar5)
         {
             Placement = new RegisterBlock(capability[6], BinaryPrimitives.ReadUInt32LittleEndian(capability[12..]), sizeof(uint));
+
+            // A later addition: an older backend's capability is shorter.
+            bool hasTwins = capability[2] >= FirstTwinLength && capability.Length >= FirstTwinLength;
+            FirstTwin = hasTwins ? BinaryPrimitives.ReadUInt16LittleEndian(capability[16..]) : 0;
         }
     }
 

@@ -202,6 +202,8 @@ public sealed class VirtioPciTransport : IDriverTransport
     public bool TakesPlacement(int index) =>
         _capabilities.Placement is { } registers && ((ulong)index + 1) * sizeof(uint) <= registers.Length;
 
+    public int FirstTwin => _capabilities.FirstTwin is > 0 and int first && TakesPlacement((2 * first) - 1) ? first : 0;
+
     public void Dispose()
     {
         _client.Dispose();

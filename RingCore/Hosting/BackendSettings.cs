@@ -24,6 +24,17 @@ public sealed record BackendSettings
     /// <summary>0: no IOThread, the main loop serves every queue.</summary>
     public int IoThreads { get; init; } = DiskOptions.StandardQueues;
 
+    /// <summary>Each queue has a twin, which another IOThread serves; without effect with less than two of them.</summary>
+    public bool Twins { get; init; }
+
+    /// <summary>More IOThreads than queues would never get a request.</summary>
+    public int UsefulIoThreads => Math.Min(IoThreads, Queues);
+
+    public bool HasTwins => Twins && UsefulIoThreads > 1;
+
+    /// <summary>Queues and their twins.</summary>
+    public int VirtqueueCount => HasTwins ? 2 * Queues : Queues;
+
     /// <summary>Nanoseconds; 0 never polls; null: where placement finds a CPU to spare.</summary>
     public long? PollMaxNs { get; init; }
 
@@ -68,6 +79,7 @@ public sealed record BackendSettings
         Option<string?> vfioUser = DiskOptions.ServeVfioUser(), vhostUser = DiskOptions.ServeVhostUser();
         Option<string> image = new("--image") { Description = "the raw image file or block device", HelpName = "IMAGE", Required = true };
         Option<bool> readOnly = DiskOptions.ReadOnly(), detached = DiskOptions.Detached(), transitional = DiskOptions.Transitional();
+        Option<bool> twins = DiskOptions.Twins();
         Option<int> queues = DiskOptions.Queues(), queueSize = DiskOptions.QueueSize(), ioThreads = DiskOptions.IoThreads();
         Option<NumberOrAuto> poll = DiskOptions.PollMaxNs();
         Option<string> aio = DiskOptions.Aio(), cache = DiskOptions.Cache(), level = DiskOptions.LogLevel();
@@ -79,7 +91,7 @@ public sealed record BackendSettings
         Option<VirtioFeatures> without = DiskOptions.WithoutFeatures();
         var root = new RootCommand("Serves a raw image as a virtio-blk device, over vfio-user (PCI) or vhost-user.")
         {
-            vfioUser, vhostUser, image, readOnly, queues, queueSize, ioThreads, poll, aio, cache, serial, without, control, level, logFile, detached,
+            vfioUser, vhostUser, image, readOnly, queues, twins, queueSize, ioThreads, poll, aio, cache, serial, without, control, level, logFile, detached,
             faults, faultSeed, volatileCache, record, transitional,
         };
         DiskOptions.RequireOneSocket(root, vfioUser, vhostUser);
@@ -89,6 +101,11 @@ public sealed record BackendSettings
             {
                 result.AddError("--transitional is a matter of PCI, which vhost-user has not; take it with --vfio-user");
             }
+
+            if (result.GetResult(vhostUser) is not null && result.GetResult(twins) is not null)
+            {
+                result.AddError("--twins have to be placed, which vhost-user has no way to; take them with --vfio-user");
+            }
         });
         root.SetAction(parsed => run(new BackendSettings
         {
@@ -97,6 +114,7 @@ public sealed record BackendSettings
             Image = parsed.GetRequiredValue(image),
             ReadOnly = parsed.GetValue(readOnly),
             Queues = parsed.GetValue(queues),
+            Twins = parsed.GetValue(twins),
             QueueSize = parsed.GetValue(queueSize),
             IoThreads = DiskOptions.IoThreadsGiven(parsed, ioThreads, queues),
             PollMaxNs = parsed.GetValue(poll).Number,
@@ -122,7 +140,7 @@ public sealed record BackendSettings
     {
         var line = new ArgumentLine();
         line.Add("--vfio-user", VfioUserSocket).Add("--vhost-user", VhostUserSocket).Add("--image", Image).AddIf(ReadOnly, "--read-only");
-        line.Add("--queues", Queues).Add("--queue-size", QueueSize).Add("--iothreads", IoThreads).Add("--poll-max-ns", PollMaxNs?.ToString(CultureInfo.InvariantCulture));
+        line.Add("--queues", Queues).AddIf(Twins, "--twins").Add("--queue-size", QueueSize).Add("--iothreads", IoThreads).Add("--poll-max-ns", PollMaxNs?.ToString(CultureInfo.InvariantCulture));
         line.Add("--aio", Aio).Add("--cache", Cache).Add("--serial", string.IsNullOrEmpty(Serial) ? null : Serial);
         line.Add("--faults", Faults).Add("--fault-seed", FaultSeed?.ToString(CultureInfo.InvariantCulture));
         line.Add("--volatile-cache", VolatileCache == 0 ? null : VolatileCache.ToString(CultureInfo.InvariantCulture));

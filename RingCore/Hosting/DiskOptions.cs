@@ -14,6 +14,7 @@ public static class DiskOptions
     public const int MinQueueSize = 16;
     public const int MaxQueueSize = 1024;
     public const int StandardQueueSize = 128;
+    public const string AffinityByLoad = "auto";
     public const long MaxPollNs = 1_000_000_000;
 
     /// <summary>VIRTIO_BLK_ID_BYTES (virtio 1.3 §5.2.6).</summary>
@@ -27,6 +28,12 @@ public static class DiskOptions
 
     public static Option<int> Queues() =>
         OptionFactory.Number("--queues", "request queues, each with a thread on either side", 1, MaxQueues, StandardQueues);
+
+    public static Option<bool> Twins() => OptionFactory.Flag(
+        "--twins", "each queue has a second virtqueue, served by another IOThread: a driver that knows it can use two threads for one stream");
+
+    public static Option<bool> WithoutTwins() => OptionFactory.Flag(
+        "--without-twins", "queues have no second virtqueue, to measure what it buys");
 
     public static Option<int> QueueSize() =>
         OptionFactory.PowerOfTwo("--queue-size", "descriptors of each queue's ring", MinQueueSize, MaxQueueSize, StandardQueueSize);
@@ -71,7 +78,7 @@ public static class DiskOptions
         "--transitional", "a transitional virtio-pci device: legacy drivers can use it too, and doorbells are also in I/O space");
 
     public static Option<string> Affinity() => OptionFactory.Choice(
-        "--affinity", "where threads run: by load, one CPU a queue, or wherever the kernel likes", "auto", "cpu", "none");
+        "--affinity", "where threads run: by load, one CPU a queue, or wherever the kernel likes", AffinityByLoad, "cpu", "none");
 
     public static Option<Duration> RequestTimeout() => OptionFactory.Time(
         "--request-timeout",

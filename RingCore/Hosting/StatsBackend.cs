@@ -68,6 +68,9 @@ public sealed record BackendQueueStats
 {
     public int Index { get; init; }
 
+    /// <summary>The queue of which this one is the twin; null when it is none.</summary>
+    public int? TwinOf { get; init; }
+
     public required OperationStats Operations { get; init; }
 
     /// <summary>Requests that ended with IOERR or UNSUPP.</summary>

@@ -100,6 +100,7 @@ public class PciConfigSpaceTests : PciFixture
         Assert.That(ReadConfig(at + 4, 2), Is.EqualTo(0xFFFE));
         int bar = (int)ReadConfig(at + 6, 1);
         ulong registers = ReadConfig(at + 12, 4);
+        Assert.That(ReadConfig(at + 16, 2), Is.EqualTo(Device.FirstTwin));
         Write(bar, registers + 4, 4, 7);
         Write(bar, registers, 4, uint.MaxValue);
         Write(bar, registers, 4, 0x8000_0003);

@@ -52,6 +52,8 @@ internal sealed class PciFakeDevice(int queues = 2, ushort queueSize = 128) : IV
 
     public bool TakesPlacement { get; init; } = true;
 
+    public int FirstTwin => 1;
+
     public void PlaceQueue(int index, PlacementHint hint) => Placements.Add((index, hint));
 
     public void WriteConfig(int offset, ReadOnlySpan<byte> data)

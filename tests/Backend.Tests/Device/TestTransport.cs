@@ -11,7 +11,7 @@ namespace Backend.Tests.Device;
 /// </summary>
 internal sealed class TestTransport : IVirtioTransport, IDisposable
 {
-    private readonly SemaphoreSlim[] _irqs = new SemaphoreSlim[VirtioBlkConfig.MaxQueues];
+    private readonly SemaphoreSlim[] _irqs = new SemaphoreSlim[VirtioBlkConfig.MaxVirtqueues];
     private int _configIrqs;
 
     public TestTransport()

@@ -19,7 +19,7 @@ public sealed class RecoveryTests : EndToEndTest
     [Test]
     public void Lost_kicks_are_repeated_and_the_data_is_right()
     {
-        using AttachedDisk disk = Attach("--request-timeout", "200ms", "--queues", "2");
+        using AttachedDisk disk = Attach("--request-timeout", "200ms", "--queues", "2", "--poll-max-ns", "0");
         Add(disk, "lost: on kick every 20 count 10 lose");
         Fio.Run(disk.DiskFile, [.. Verify, "--iodepth=4"]);
         RequireHits(disk, "lost");
@@ -30,7 +30,7 @@ public sealed class RecoveryTests : EndToEndTest
     [Test]
     public void Lost_irqs_are_found_in_the_ring_and_the_data_is_right()
     {
-        using AttachedDisk disk = Attach("--request-timeout", "200ms", "--queues", "2");
+        using AttachedDisk disk = Attach("--request-timeout", "200ms", "--queues", "2", "--poll-max-ns", "0");
         Add(disk, "lost: on irq every 20 count 10 lose");
         Fio.Run(disk.DiskFile, [.. Verify, "--iodepth=4"]);
         RequireHits(disk, "lost");

@@ -61,6 +61,35 @@ public sealed class PlacementTests : EndToEndTest
         });
     }
 
+    [Test]
+    public void A_deep_stream_is_served_by_two_threads_of_the_device()
+    {
+        using AttachedDisk disk = Space.Attach(Space.Image(64 << 20));
+        if (disk.Stats().Front.FuseTransport != "uring")
+        {
+            Assert.Ignore("over /dev/fuse twins are not used");
+        }
+
+        long throughTwins = 0;
+        for (int tries = 0; throughTwins == 0 && tries < Tries; tries++)
+        {
+            Fio.Run(
+                disk.DiskFile, "--ioengine=libaio", "--iodepth=32", "--direct=1", "--rw=randwrite", "--bs=4k", "--size=64m", "--verify=crc32c", "--do_verify=1");
+            throughTwins = disk.Stats().Backend.Queues.Where(q => q.TwinOf is not null).Sum(q => q.Operations.Total.Requests);
+        }
+
+        Assert.That(throughTwins, Is.Positive, Space.Vdisk("stats", disk.Directory).Output);
+    }
+
+    [TestCase("--without-twins")]
+    [TestCase("--iothreads", "1")]
+    [TestCase("--affinity", "none")]
+    public void There_are_no_twins_where_they_are_of_no_use(params string[] options)
+    {
+        using AttachedDisk disk = Space.Attach(Space.Image(32 << 20), options);
+        Assert.That(disk.Stats().Backend.Queues.Select(q => q.TwinOf), Is.All.Null);
+    }
+
     /// <summary>Of the requests from one time to another, the part for which neither a kick nor an irq was sent.</summary>
     private static double SparedWakeUps(DiskStats before, DiskStats after)
     {

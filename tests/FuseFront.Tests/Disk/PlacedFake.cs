@@ -29,6 +29,8 @@ internal sealed class PlacedFake : IPlacedQueue
 
     public List<PlacementHint> Hints { get; } = [];
 
+    public List<PlacementHint> TwinHints { get; } = [];
+
     public List<Placement> Followed { get; } = [];
 
     /// <summary>Where the thread may run after its last move.</summary>
@@ -36,7 +38,13 @@ internal sealed class PlacedFake : IPlacedQueue
 
     public long TakeLongestTicks() => Stopwatch.Frequency / 1000 * LongestMs;
 
-    public void PlaceDevice(PlacementHint hint) => Hints.Add(hint);
+    public bool HasTwin { get; init; }
+
+    public void PlaceDevice(PlacementHint own, PlacementHint twin)
+    {
+        Hints.Add(own);
+        TwinHints.Add(twin);
+    }
 
     public void Follow(Placement placement) => Followed.Add(placement);
 

@@ -29,6 +29,14 @@ public sealed class PlacementTests
     public string Decision_within_limits(int depth, bool mayPoll, int maxDepthBeside) =>
         Decide(100, 4096, depth, 0, true, "Anywhere", mayPoll, maxDepthBeside);
 
+    [TestCase(32, true, ExpectedResult = "Spread")]
+    [TestCase(12, true, ExpectedResult = "Spread")]
+    [TestCase(11, true, ExpectedResult = "Beside")]
+    [TestCase(32, false, ExpectedResult = "Spread", Description = "nobody polls for it")]
+    [TestCase(11, false, ExpectedResult = "Together")]
+    public string Decision_with_a_twin(int depth, bool mayPoll) =>
+        Decide(100, 4096, depth, 0, true, "Anywhere", mayPoll, int.MaxValue, hasTwin: true);
+
     [TestCase("Anywhere", null, ExpectedResult = "0 0")]
     [TestCase("Anywhere", 7000L, ExpectedResult = "7000 0")]
     [TestCase("Together", 7000L, ExpectedResult = "0 0", Description = "on the application's CPU polling keeps it from asking")]
@@ -37,6 +45,7 @@ public sealed class PlacementTests
     [TestCase("Beside", 70000L, ExpectedResult = "70000 50000", Description = "what is longer has to be learnt")]
     [TestCase("Apart", null, ExpectedResult = "25000 0")]
     [TestCase("Apart", 7000L, ExpectedResult = "7000 0")]
+    [TestCase("Spread", 7000L, ExpectedResult = "0 0", Description = "the twin is served on the front's CPU")]
     public string Polling(string placement, long? pollMaxNs)
     {
         PlacedPolling polling = PlacedPolling.Of(Enum.Parse<Placement>(placement), pollMaxNs);
@@ -74,6 +83,17 @@ public sealed class PlacementTests
     }
 
     [Test]
+    public void A_deep_queues_twin_is_served_where_the_front_runs()
+    {
+        PlacedFake queue = new() { HasTwin = true };
+        int[] allowed = queue.Place(inFlight: 32, moves: 1);
+        Assert.That(queue.Followed, Is.EqualTo(new[] { Placement.Spread }));
+        Assert.That(queue.Hints, Is.EqualTo(new[] { PlacementHint.On(allowed[0]) }));
+        Assert.That(queue.TwinHints, Is.EqualTo(new[] { PlacementHint.On(allowed[1]) }));
+        Assert.That(queue.SeenCpus, Is.EqualTo(new[] { allowed[1] }));
+    }
+
+    [Test]
     public void A_thread_that_waits_for_its_cpu_is_set_free()
     {
         PlacedFake queue = new() { MeanDelayNs = 1_000_000 };
@@ -95,7 +115,7 @@ public sealed class PlacementTests
     }
 
     private static string Decide(
-        long requests, long size, int depth, long others, bool fromOne, string current, bool mayPoll, int maxDepthBeside) =>
+        long requests, long size, int depth, long others, bool fromOne, string current, bool mayPoll, int maxDepthBeside, bool hasTwin = false) =>
         PlacementPolicy.Decide(
-            new QueueLoad(requests, requests * size, depth, others, fromOne), Enum.Parse<Placement>(current), mayPoll, maxDepthBeside).ToString();
+            new QueueLoad(requests, requests * size, depth, others, fromOne), Enum.Parse<Placement>(current), mayPoll, maxDepthBeside, hasTwin).ToString();
 }

@@ -64,7 +64,7 @@ public sealed class DeviceResetTests
         int kicks = rig.Device.Kicks;
         rig.Driver.Restart();
         Assert.That(rig.Device.Take(), Is.Empty, "the queue is still held");
-        Assert.That(rig.Queue.Resume(rig.Driver.Doorbell(0), DriverRig.NeverLate, 3), Is.EqualTo((1, 0)), "one was with the device");
+        Assert.That(rig.Queue.Resume(rig.Driver.Doorbells(0), DriverRig.NeverLate, 3), Is.EqualTo((1, 0)), "one was with the device");
         Assert.That(rig.Device.Kicks, Is.EqualTo(kicks + 1));
         Assert.That(rig.Device.Take().Select(r => (r.Sector, r.First)), Is.EquivalentTo(new[] { (1UL, (byte)1), (2UL, 2), (3UL, 3) }));
     }

@@ -53,7 +53,7 @@ internal sealed unsafe class DriverRig : IBlkCompletion, IDisposable
         Driver.Reset();
         Queue.ClearRing();
         Driver.Restart();
-        (int Again, int Ended) counts = Queue.Resume(Driver.Doorbell(0), lateTicks, maxTimeouts);
+        (int Again, int Ended) counts = Queue.Resume(Driver.Doorbells(0), lateTicks, maxTimeouts);
         Queue.Complete();
         return counts;
     }

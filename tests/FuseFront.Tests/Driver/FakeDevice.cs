@@ -17,7 +17,7 @@ internal sealed unsafe class FakeDevice : IDriverTransport
     private readonly DescriptorChain _chain = new();
     private readonly List<QueueSetup> _setups = [];
     private readonly EventNotifier _connection = new();
-    private DeviceQueue? _queue;
+    private readonly List<DeviceQueue> _queues = [];
     private IReadOnlyList<EventNotifier> _irqs = [];
     private VirtioFeatures _accepted;
     private byte _status;
@@ -42,7 +42,12 @@ internal sealed unsafe class FakeDevice : IDriverTransport
 
     public int QueueCount { get; set; } = 1;
 
-    public int Kicks { get; private set; }
+    public int FirstTwin { get; set; }
+
+    public int Kicks => KicksOf.Sum();
+
+    /// <summary>By virtqueue.</summary>
+    public int[] KicksOf { get; } = new int[8];
 
     public int Resets { get; private set; }
 
@@ -75,9 +80,12 @@ internal sealed unsafe class FakeDevice : IDriverTransport
             }
             else if ((value & DeviceStatus.DriverOk) != 0)
             {
-                QueueSetup queue = _setups[0];
-                _queue = new DeviceQueue(queue.Size, queue.DescriptorTable, queue.AvailableRing, queue.UsedRing, _accepted);
-                Assert.That(_queue.TryMap(_memory.Current), Is.True);
+                foreach (QueueSetup setup in _setups)
+                {
+                    DeviceQueue queue = new(setup.Size, setup.DescriptorTable, setup.AvailableRing, setup.UsedRing, _accepted);
+                    Assert.That(queue.TryMap(_memory.Current), Is.True);
+                    _queues.Add(queue);
+                }
             }
         }
     }
@@ -102,7 +110,7 @@ internal sealed unsafe class FakeDevice : IDriverTransport
         return () =>
         {
             Assert.That(generation, Is.EqualTo(Resets), "a doorbell of before the reset");
-            Kicks++;
+            KicksOf[index]++;
             Kicked?.Invoke();
         };
     }
@@ -121,9 +129,12 @@ internal sealed unsafe class FakeDevice : IDriverTransport
     public IReadOnlyList<FakeRequest> Take()
     {
         List<FakeRequest> taken = [];
-        while (_queue!.TryPop(_chain))
+        for (int ring = 0; ring < _queues.Count; ring++)
         {
-            taken.Add(FakeRequest.Of(_chain, _memory.Current));
+            while (_queues[ring].TryPop(_chain))
+            {
+                taken.Add(FakeRequest.Of(_chain, _memory.Current) with { Ring = ring });
+            }
         }
 
         return taken;
@@ -144,14 +155,14 @@ internal sealed unsafe class FakeDevice : IDriverTransport
     public void End(FakeRequest request, BlkStatus status, int? asHead = null, uint? length = null)
     {
         *request.Status = (byte)status; // One byte of guest memory, mapped until the reset.
-        _queue!.Push((ushort)(asHead ?? request.Head), length ?? request.Writable);
+        _queues[request.Ring].Push((ushort)(asHead ?? request.Head), length ?? request.Writable);
     }
 
     /// <summary>Claims chains that it has not returned.</summary>
-    public void JumpAhead(ushort chains) => _queue!.PublishWrongIndex(chains);
+    public void JumpAhead(ushort chains) => _queues[0].PublishWrongIndex(chains);
 
     /// <summary>Whether the driver wants an irq for what was returned since the last call.</summary>
-    public bool WantsInterrupt() => _queue!.ShouldNotify();
+    public bool WantsInterrupt(int ring = 0) => _queues[ring].ShouldNotify();
 
     /// <summary>Raises the queue's irq.</summary>
     public void Interrupt() => _irqs[0].Signal();
@@ -172,7 +183,7 @@ internal sealed unsafe class FakeDevice : IDriverTransport
 
         BeforeReset?.Invoke();
         Resets++;
-        _queue = null;
+        _queues.Clear();
         _irqs = [];
         _setups.Clear();
         _memory.Clear();
@@ -192,6 +203,9 @@ internal sealed record FakeRequest(
 {
     /// <summary>The data, segment by segment.</summary>
     public IReadOnlyList<(nint Address, int Length)> Data { get; init; } = [];
+
+    /// <summary>The virtqueue that it came through.</summary>
+    public int Ring { get; init; }
 
     public unsafe byte* Status => (byte*)StatusAddress;
 

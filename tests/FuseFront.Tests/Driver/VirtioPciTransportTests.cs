@@ -111,6 +111,20 @@ public sealed class VirtioPciTransportTests
         Assert.That(written, Is.EqualTo(new ulong[] { ScriptedServer.BarSize - 8, ScriptedServer.BarSize - 4 }));
     }
 
+    [TestCase(2, ExpectedResult = 2)]
+    [TestCase(0, ExpectedResult = 0)]
+    [TestCase(3, ExpectedResult = 0, Description = "the third twin has no register")]
+    [TestCase(0xFFFF, ExpectedResult = 0)]
+    [TestCase(null, ExpectedResult = 0, Description = "an older backend's capability is shorter")]
+    public int Twins_are_believed_in_when_all_can_be_placed(int? firstTwin)
+    {
+        AddBlocks();
+        AddPlacement(0xA0, offset: ScriptedServer.BarSize - 16, firstTwin: (ushort?)firstTwin);
+        _server.AddCapability(0x90, Msix);
+        using VirtioPciTransport transport = new(_server.Connect());
+        return transport.FirstTwin;
+    }
+
     [Test]
     public void Reset_that_is_never_done_has_a_deadline()
     {
@@ -134,10 +148,16 @@ public sealed class VirtioPciTransportTests
     }
 
     /// <summary>The placement registers of our own backend.</summary>
-    private void AddPlacement(int at, byte bar = Bar, uint offset = PlacementAt)
+    private void AddPlacement(int at, byte bar = Bar, uint offset = PlacementAt, ushort? firstTwin = null)
     {
         byte[] rest = [16, VendorData, 0xFE, 0xFF, bar, 0, 0x76, 0x63, 0x70, 0x75, 0, 0, 0, 0];
         BinaryPrimitives.WriteUInt32LittleEndian(rest.AsSpan(10), offset);
+        if (firstTwin is { } first)
+        {
+            rest = [.. rest, (byte)first, (byte)(first >> 8), 0, 0];
+            rest[0] = 20;
+        }
+
         _server.AddCapability(at, Vendor, rest);
     }
 

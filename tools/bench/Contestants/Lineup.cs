@@ -19,6 +19,7 @@ internal static class Lineup
         ("queue-size-512", "--queue-size 512"),
         ("poll-never", "--poll-max-ns 0"),
         ("poll-50us", "--poll-max-ns 50000"),
+        ("without-twins", "--without-twins"),
         ("iothreads-0", "--iothreads 0"),
         ("iothreads-1", "--iothreads 1"),
         ("queues-1", "--queues 1"),

@@ -12,6 +12,9 @@ internal sealed record AttachOptions
 
     public int Queues { get; init; }
 
+    /// <summary>Queues have twins, which placement by load uses.</summary>
+    public bool Twins { get; init; }
+
     public int QueueSize { get; init; }
 
     public int IoThreads { get; init; }
@@ -60,6 +63,7 @@ internal sealed record AttachOptions
     public static Func<ParseResult, AttachOptions> AddTo(Command command)
     {
         Option<bool> readOnly = DiskOptions.ReadOnly(), allowOther = DiskOptions.AllowOther(), transitional = DiskOptions.Transitional();
+        Option<bool> withoutTwins = DiskOptions.WithoutTwins();
         Option<int> queues = DiskOptions.Queues(), queueSize = DiskOptions.QueueSize(), ioThreads = DiskOptions.IoThreads();
         Option<NumberOrAuto> poll = DiskOptions.PollMaxNs();
         Option<Duration> requestTimeout = DiskOptions.RequestTimeout();
@@ -72,7 +76,7 @@ internal sealed record AttachOptions
         Option<long> volatileCache = DiskOptions.VolatileCache();
         Option[] backendOnly =
         [
-            readOnly, ioThreads, aio, cache, serial, without, faults, faultSeed, volatileCache, record, transitional,
+            readOnly, withoutTwins, ioThreads, aio, cache, serial, without, faults, faultSeed, volatileCache, record, transitional,
         ];
         Option[] frontToo = [queues, queueSize, poll, fuse, affinity, requestTimeout, allowOther, level];
         foreach (Option option in frontToo.Concat(backendOnly))
@@ -84,6 +88,7 @@ internal sealed record AttachOptions
         {
             ReadOnly = parsed.GetValue(readOnly),
             Queues = parsed.GetValue(queues),
+            Twins = !parsed.GetValue(withoutTwins) && parsed.GetValue(affinity) == DiskOptions.AffinityByLoad,
             QueueSize = parsed.GetValue(queueSize),
             IoThreads = DiskOptions.IoThreadsGiven(parsed, ioThreads, queues),
             PollMaxNs = parsed.GetValue(poll).Number,
@@ -112,6 +117,7 @@ internal sealed record AttachOptions
         Image = image,
         ReadOnly = ReadOnly,
         Queues = Queues,
+        Twins = Twins,
         QueueSize = QueueSize,
         IoThreads = IoThreads,
         PollMaxNs = PollMaxNs,

@@ -21,7 +21,7 @@ internal static class StatsTable
         {
             parts.Add(new Text($"\nfusefront, pid {front.Runtime?.Pid}: FUSE over {front.FuseTransport}, backend {(front.BackendConnected ? "connected" : "lost")}"
                 + (front.DeviceResets > 0 ? $", reset {front.DeviceResets} times" : "")));
-            parts.AddRange(Tables(front.Queues, before?.Front?.Queues, FrontRows, seconds));
+            parts.AddRange(Tables(front.Queues, before?.Front?.Queues, q => $"queue {q.Index}", FrontRows, seconds));
         }
         else
         {
@@ -41,7 +41,10 @@ internal static class StatsTable
                     : $"recording to {recording.File} has ended: {recording.Failure}"));
             }
 
-            parts.AddRange(Tables(backend.Queues, before?.Backend?.Queues, BackendRows, seconds));
+            // A twin that was never used is no news.
+            BackendQueueStats[] queues = [.. backend.Queues.Where(q => q.TwinOf is null || q.Batches > 0)];
+            BackendQueueStats[]? queuesBefore = before?.Backend?.Queues.Where(q => queues.Any(now => now.Index == q.Index)).ToArray();
+            parts.AddRange(Tables(queues, queuesBefore, NameOf, BackendRows, seconds));
         }
         else
         {
@@ -134,9 +137,11 @@ internal static class StatsTable
         new("latency max, µs", q => latency(q).MaxUs, Kind.Highest),
     ];
 
+    private static string NameOf(BackendQueueStats queue) => queue.TwinOf is { } own ? $"twin of {own}" : $"queue {queue.Index}";
+
     private static string Names(IReadOnlyList<string> names) => names.Count == 0 ? "none" : string.Join(' ', names);
 
-    private static IEnumerable<Table> Tables<T>(IReadOnlyList<T> queues, IReadOnlyList<T>? before, Row<T>[] rows, double seconds)
+    private static IEnumerable<Table> Tables<T>(IReadOnlyList<T> queues, IReadOnlyList<T>? before, Func<T, string> name, Row<T>[] rows, double seconds)
     {
         for (int first = 0; first < queues.Count; first += QueuesPerTable)
         {
@@ -145,7 +150,7 @@ internal static class StatsTable
             table.AddColumn(new TableColumn("all").RightAligned());
             for (int i = 0; i < count; i++)
             {
-                table.AddColumn(new TableColumn($"queue {first + i}").RightAligned());
+                table.AddColumn(new TableColumn(name(queues[first + i])).RightAligned());
             }
 
             foreach (Row<T> row in rows)
