@@ -54,10 +54,11 @@ internal sealed class BackendProgram : IDisposable
 
         try
         {
-            // More IOThreads than queues would never get a request.
-            for (int i = 0; i < settings.UsefulIoThreads; i++)
+            // More than one to a virtqueue would never get a request.
+            for (int i = 0; i < Math.Min(settings.AllIoThreads, settings.VirtqueueCount); i++)
             {
-                _ioThreads.Add(new IoThread(new AioContextOptions { Name = $"io-{i}", PollMaxNs = settings.PollMaxNs ?? 0 }));
+                string name = i < settings.Queues ? $"io-{i}" : $"twin-{i - settings.Queues}";
+                _ioThreads.Add(new IoThread(new AioContextOptions { Name = name, PollMaxNs = settings.PollMaxNs ?? 0 }));
             }
 
             _device = new VirtioBlk(DeviceConfig(settings), _disk.Top, main, _ioThreads);

@@ -34,13 +34,13 @@ internal sealed class BackendReport(BackendSettings settings, RawImage image, Vi
         Runtime = RuntimeStats.Current(),
     };
 
-    private BackendQueueStats Queue(VirtioBlkQueue queue)
+    private static BackendQueueStats Queue(VirtioBlkQueue queue)
     {
         BlkQueueCounters counters = queue.Counters;
         return new BackendQueueStats
         {
             Index = queue.Index,
-            TwinOf = device.FirstTwin > 0 && queue.Index >= device.FirstTwin ? queue.Index - device.FirstTwin : null,
+            TwinOf = queue.Registers.TwinOf,
             Operations = new OperationStats
             {
                 Read = Count(counters, BlkRequestType.In),

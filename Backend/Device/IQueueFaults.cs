@@ -4,7 +4,7 @@ namespace Backend.Device;
 
 /// <summary>
 /// Faults on purpose in the notifications and the used ring of a device. A queue asks it only when there is one; every member
-/// is called on the thread of the queue it names.
+/// is called on the thread of the queue it names, or of that queue's twin.
 /// </summary>
 public interface IQueueFaults
 {

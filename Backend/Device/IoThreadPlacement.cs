@@ -6,15 +6,14 @@ namespace Backend.Device;
 
 /// <summary>
 /// Has IOThreads run where the driver would have its queues served, and busy-poll where that is worth it. Only hints: a CPU
-/// that this process may not use is ignored. Where queues share an IOThread the last wish counts, and the one before it again
-/// once that is withdrawn. The server's thread.
+/// that this process may not use is ignored, and the last word counts where queues share an IOThread. The server's thread.
 /// </summary>
-/// <param name="threads">One that several queues share, twins apart, is polled for none: another queue may not want it.</param>
+/// <param name="queues">Those that the threads share: one that is shared is polled for none, since another queue may not want it.</param>
 /// <param name="pollMaxNs">
 /// Longest busy-poll in nanoseconds of a thread that roams or is placed beside a queue's driver. Null: <see cref="BesidePollNs"/>
 /// beside it, and none elsewhere.
 /// </param>
-internal sealed class IoThreadPlacement(QueueThreads threads, long? pollMaxNs)
+internal sealed class IoThreadPlacement(IReadOnlyList<IoThread> ioThreads, int queues, long? pollMaxNs)
 {
     /// <summary>Longer than an application and a driver take from one request's end to the next, where both run on one CPU.</summary>
     internal const long BesidePollNs = 50_000;
@@ -24,30 +23,17 @@ internal sealed class IoThreadPlacement(QueueThreads threads, long? pollMaxNs)
 
     private readonly int[] _allowedCpus = ThreadScheduling.GetAffinity();
 
-    // By thread: its queues' wishes, the latest last.
-    private readonly List<(int Queue, PlacementHint Hint)>[] _wishes = [.. threads.All.Select(_ => new List<(int, PlacementHint)>())];
+    private bool IsOneToAQueue => ioThreads.Count >= queues;
 
-    /// <summary>Follows a hint about virtqueue <paramref name="index"/>.</summary>
+    /// <summary>Follows a hint about queue <paramref name="index"/>.</summary>
     public void Place(int index, PlacementHint hint)
     {
-        if (_wishes.Length == 0)
+        if (ioThreads.Count == 0)
         {
             return;
         }
 
-        int served = threads.IndexOf(index);
-        List<(int Queue, PlacementHint Hint)> wishes = _wishes[served];
-        wishes.RemoveAll(wish => wish.Queue == index);
-        if (hint.Kind != PlacementKind.Anywhere)
-        {
-            wishes.Add((index, hint));
-        }
-
-        Place(threads.All[served], wishes.Count > 0 ? wishes[^1].Hint : PlacementHint.Anywhere);
-    }
-
-    private void Place(IoThread thread, PlacementHint hint)
-    {
+        IoThread thread = ioThreads[index % ioThreads.Count];
         bool isThere = false;
         if (CpusFor(hint) is { Length: > 0 } cpus)
         {
@@ -55,12 +41,12 @@ internal sealed class IoThreadPlacement(QueueThreads threads, long? pollMaxNs)
             isThere = errno == 0;
             if (!isThere)
             {
-                VirtioBlk.Log.Debug("{0} cannot be placed {1}: {2}", thread.Context.Name, hint, Errno.Name(errno));
+                VirtioBlk.Log.Debug("queue {0} cannot be placed {1}: {2}", index, hint, Errno.Name(errno));
             }
         }
 
         // What it polled before ends in any case: the driver that watched over it no longer does.
-        Poll(thread, hint.Kind == PlacementKind.Beside && !(isThere && threads.IsOneToAQueue) ? PlacementKind.On : hint.Kind);
+        Poll(thread, hint.Kind == PlacementKind.Beside && !(isThere && IsOneToAQueue) ? PlacementKind.On : hint.Kind);
     }
 
     /// <summary>

@@ -8,7 +8,7 @@ namespace Backend.Device;
 /// doorbell. The registers belong to the server's thread; the ring belongs to the context that the host notifier is
 /// attached to.
 /// </summary>
-public sealed class VirtQueue(int index, ushort maxSize)
+public sealed class VirtQueue(int index, ushort maxSize, int? twinOf = null)
 {
     /// <summary>MSI-X vector number that means none.</summary>
     public const ushort NoVector = 0xFFFF;
@@ -17,6 +17,12 @@ public sealed class VirtQueue(int index, ushort maxSize)
     private volatile ushort _vector = NoVector;
 
     public int Index { get; } = index;
+
+    /// <summary>The queue of which this one is the twin (<see cref="VirtioBlkConfig.HasTwins"/>); null when it is none.</summary>
+    public int? TwinOf { get; } = twinOf;
+
+    /// <summary>The queue whose requests come here, to which fault rules and records refer: a twin's is that of which it is the twin.</summary>
+    public int Owner => TwinOf ?? Index;
 
     /// <summary>Largest size offered: a power of two.</summary>
     public ushort MaxSize { get; } = maxSize;
@@ -116,7 +122,7 @@ public sealed class VirtQueue(int index, ushort maxSize)
     private void OnKick()
     {
         KicksReceived++;
-        if (Faults?.LosesKick(Index) != true)
+        if (Faults?.LosesKick(Owner) != true)
         {
             _serve?.Invoke();
         }

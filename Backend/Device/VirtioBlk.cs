@@ -38,7 +38,7 @@ public sealed class VirtioBlk : IVirtioDevice, IDisposable
     /// <param name="config">How the device looks.</param>
     /// <param name="driver">The disk's contents; stays the caller's.</param>
     /// <param name="mainContext">The server's context; serves the queues when there is no IOThread.</param>
-    /// <param name="ioThreads">Queues are dealt to them in turn: see <see cref="QueueThreads"/>. May be empty.</param>
+    /// <param name="ioThreads">Queues are dealt to them in turn, twins after the queues. May be empty, but not with twins.</param>
     public VirtioBlk(VirtioBlkConfig config, IBlockDriver driver, AioContext mainContext, IReadOnlyList<IoThread> ioThreads)
     {
         if (config.QueueCount is < 1 or > VirtioBlkConfig.MaxQueues)
@@ -46,9 +46,9 @@ public sealed class VirtioBlk : IVirtioDevice, IDisposable
             throw new UserErrorException($"{config.QueueCount} queues are not possible; take 1 to {VirtioBlkConfig.MaxQueues}");
         }
 
-        if (config.HasTwins && ioThreads.Count < 2)
+        if (config.HasTwins && ioThreads.Count < config.VirtqueueCount)
         {
-            throw new UserErrorException("twins of queues need two IOThreads at least");
+            throw new UserErrorException($"{config.QueueCount} queues and their twins need {config.VirtqueueCount} IOThreads");
         }
 
         if (config.QueueSize < 4 || !SplitRingLayout.IsValidQueueSize(config.QueueSize))
@@ -72,7 +72,7 @@ public sealed class VirtioBlk : IVirtioDevice, IDisposable
         _queues = new VirtQueue[config.VirtqueueCount];
         for (int i = 0; i < _queues.Length; i++)
         {
-            _queues[i] = new VirtQueue(i, config.QueueSize);
+            _queues[i] = new VirtQueue(i, config.QueueSize, i < config.QueueCount ? null : i - config.QueueCount);
         }
 
         _writeCache = config.WriteCache ? 1 : 0;

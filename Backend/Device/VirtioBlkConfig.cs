@@ -21,8 +21,8 @@ public sealed record VirtioBlkConfig
     public int QueueCount { get; init; } = 1;
 
     /// <summary>
-    /// Each queue has a twin: one more virtqueue, behind all the queues, which the IOThread after the queue's own serves. A driver
-    /// that knows it can have one stream of requests served by two threads.
+    /// Each queue has a twin: one more virtqueue, behind all the queues, with an IOThread of its own. A driver that knows it can have
+    /// one stream of requests served by two threads.
     /// </summary>
     public bool HasTwins { get; init; }
 

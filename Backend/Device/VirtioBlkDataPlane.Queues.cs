@@ -132,7 +132,7 @@ public sealed partial class VirtioBlkDataPlane
     /// <summary>Opens the queue; null, with its doorbell unbound, when the image has no way in for it.</summary>
     private VirtioBlkQueue? CreateQueue(VirtQueue queue)
     {
-        AioContext context = HasIoThreads ? _threads.All[_threads.IndexOf(queue.Index)].Context : _mainContext;
+        AioContext context = IsDisabled || _ioThreads.Count == 0 ? _mainContext : _ioThreads[queue.Index % _ioThreads.Count].Context;
         BlkQueueCounters counters = _counters[queue.Index] ??= new BlkQueueCounters();
         VirtioBlkQueue? created = null;
         try

@@ -20,7 +20,7 @@ public sealed partial class VirtioBlkDataPlane
     private readonly VirtioBlk _device;
     private readonly VirtioBus _bus;
     private readonly AioContext _mainContext;
-    private readonly QueueThreads _threads;
+    private readonly IReadOnlyList<IoThread> _ioThreads;
     private readonly IoThreadPlacement _placement;
     private readonly List<VirtioBlkQueue> _running = [];
     private readonly Dictionary<AioContext, GuestNotifyBatch> _batches = [];
@@ -45,8 +45,8 @@ public sealed partial class VirtioBlkDataPlane
         _device = device;
         _bus = new VirtioBus(transport);
         _mainContext = mainContext;
-        _threads = new QueueThreads(ioThreads, device.Config.QueueCount);
-        _placement = new IoThreadPlacement(_threads, device.Config.PollMaxNs);
+        _ioThreads = ioThreads;
+        _placement = new IoThreadPlacement(ioThreads, device.Queues.Count, device.Config.PollMaxNs);
         _counters = new BlkQueueCounters?[device.Queues.Count];
     }
 
@@ -60,8 +60,6 @@ public sealed partial class VirtioBlkDataPlane
 
     /// <summary>Notifications are batched by a bottom half: exactly when EVENT_IDX was not negotiated.</summary>
     public bool BatchNotifications { get; private set; }
-
-    private bool HasIoThreads => !IsDisabled && _threads.All.Count > 0;
 
     /// <summary>Running queues, for statistics.</summary>
     internal IReadOnlyList<VirtioBlkQueue> Running => _running;
@@ -88,7 +86,7 @@ public sealed partial class VirtioBlkDataPlane
             "data plane {0}: {1} queues on {2}, features {3}",
             IsDisabled ? "disabled, served by the main loop" : "started",
             _running.Count,
-            HasIoThreads ? $"{_threads.All.Count} IOThreads" : "the main loop",
+            _ioThreads.Count == 0 || IsDisabled ? "the main loop" : $"{_ioThreads.Count} IOThreads",
             _device.NegotiatedFeatures);
     }
 
@@ -133,7 +131,7 @@ public sealed partial class VirtioBlkDataPlane
                 {
                     notifier.SignalIfRoom(); // drivers hold our doorbells' eventfds
                 }
-                else if (queue.Registers.Faults?.LosesKick(index) != true)
+                else if (queue.Registers.Faults?.LosesKick(queue.Registers.Owner) != true)
                 {
                     queue.Serve();
                 }
@@ -183,7 +181,7 @@ public sealed partial class VirtioBlkDataPlane
         List<IBlockQueue> opened = [];
         try
         {
-            _running.ForEach(queue => RunOn(queue.Context, () => opened.Add(driver.OpenQueue(queue.Context, queue.Index))));
+            _running.ForEach(queue => RunOn(queue.Context, () => opened.Add(driver.OpenQueue(queue.Context, queue.Registers.Owner))));
         }
         catch
         {
@@ -206,7 +204,7 @@ public sealed partial class VirtioBlkDataPlane
     /// <summary>Returns once each context has finished what it was doing: a grace period for state it may have read.</summary>
     public void Synchronize()
     {
-        foreach (IoThread thread in _threads.All)
+        foreach (IoThread thread in _ioThreads)
         {
             RunOn(thread.Context, static () => { });
         }

@@ -13,7 +13,7 @@ internal sealed partial class VirtioBlkQueue
 
     private void ReturnThroughFaults(IQueueFaults faults, ushort head, uint written)
     {
-        switch (faults.OnUsed(Index, out ulong draw))
+        switch (faults.OnUsed(_queue.Owner, out ulong draw))
         {
             case UsedRingField.Id:
                 _ring.PushAs(WrongHead(head, draw), head, written);
@@ -43,7 +43,7 @@ internal sealed partial class VirtioBlkQueue
 
     private void NotifyThroughFaults(IQueueFaults faults)
     {
-        switch (faults.OnIrq(Index))
+        switch (faults.OnIrq(_queue.Owner))
         {
             case IrqFault.Lost:
                 return;

@@ -57,7 +57,7 @@ internal sealed partial class VirtioBlkQueue : IDisposable
         _transport = transport;
         _batch = batch;
         _completed = OnIoCompleted;
-        _block = device.Driver.OpenQueue(context, queue.Index);
+        _block = device.Driver.OpenQueue(context, queue.Owner);
         Serve = ServeRing;
         _roundEnd = NotifyIfPending;
         _context.AddRoundEnd(_roundEnd);

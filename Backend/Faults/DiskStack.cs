@@ -44,7 +44,7 @@ internal sealed class DiskStack : IDisposable, IFaultHost
 
         Power = new PowerControl(_cache);
         ulong seed = settings.FaultSeed is { } given ? (ulong)given : (uint)Random.Shared.Next();
-        Engine = new FaultEngine(seed, image.Limits, settings.VirtqueueCount, this);
+        Engine = new FaultEngine(seed, image.Limits, settings.Queues, this);
         _deviceFaults = new DeviceFaults(Engine);
         try
         {

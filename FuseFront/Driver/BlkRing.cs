@@ -37,8 +37,9 @@ internal sealed unsafe class BlkRing
     public bool HasUsed => _ring.HasUsed;
 
     /// <summary>
-    /// The device has something, or has been asked for silence. A ring that is not in use need not be looked at: nothing can
-    /// come back, and an interrupt is wanted for the next that does.
+    /// The device has something, or has been asked for silence. A ring that is not in use need not be looked at: nothing that is
+    /// ours can come back, and an interrupt is wanted for the next that does. What a device puts there all the same breaks a rule,
+    /// which is found out at the next request.
     /// </summary>
     public bool IsInUse { get; private set; }
 
@@ -110,7 +111,7 @@ internal sealed unsafe class BlkRing
     public bool EnableInterrupts()
     {
         bool hasUsed = _ring.EnableInterrupts();
-        IsInUse = _ring.Outstanding > 0;
+        IsInUse = hasUsed || _ring.Outstanding > 0;
         return hasUsed;
     }
 
@@ -124,8 +125,7 @@ internal sealed unsafe class BlkRing
     /// <summary>After <see cref="Restart"/>: takes back what was added since.</summary>
     public void Forget()
     {
-        _ring.Forget();
-        IsInUse = false;
+        _ring.Forget(); // and is in use, as far as it is known, until interrupts are wanted again
     }
 
     private ushort HeadOf(int slot) => (ushort)(_indirect ? slot : 3 * slot);

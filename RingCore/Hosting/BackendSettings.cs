@@ -24,16 +24,16 @@ public sealed record BackendSettings
     /// <summary>0: no IOThread, the main loop serves every queue.</summary>
     public int IoThreads { get; init; } = DiskOptions.StandardQueues;
 
-    /// <summary>Each queue has a twin, which another IOThread serves; without effect with less than two of them.</summary>
+    /// <summary>Each queue has a twin, with an IOThread of its own; without effect where not every queue has one.</summary>
     public bool Twins { get; init; }
 
-    /// <summary>More IOThreads than queues would never get a request.</summary>
-    public int UsefulIoThreads => Math.Min(IoThreads, Queues);
-
-    public bool HasTwins => Twins && UsefulIoThreads > 1;
+    public bool HasTwins => Twins && IoThreads >= Queues;
 
     /// <summary>Queues and their twins.</summary>
     public int VirtqueueCount => HasTwins ? 2 * Queues : Queues;
+
+    /// <summary>The twins' IOThreads come on top.</summary>
+    public int AllIoThreads => HasTwins ? IoThreads + Queues : IoThreads;
 
     /// <summary>Nanoseconds; 0 never polls; null: where placement finds a CPU to spare.</summary>
     public long? PollMaxNs { get; init; }

@@ -30,10 +30,10 @@ public static class DiskOptions
         OptionFactory.Number("--queues", "request queues, each with a thread on either side", 1, MaxQueues, StandardQueues);
 
     public static Option<bool> Twins() => OptionFactory.Flag(
-        "--twins", "each queue has a second virtqueue, served by another IOThread: a driver that knows it can use two threads for one stream");
+        "--twins", "each queue has a second virtqueue with an IOThread of its own: a driver that knows it can have two threads serve one stream");
 
     public static Option<bool> WithoutTwins() => OptionFactory.Flag(
-        "--without-twins", "queues have no second virtqueue, to measure what it buys");
+        "--without-twins", "queues have no second virtqueue, and it no thread, to measure what it buys");
 
     public static Option<int> QueueSize() =>
         OptionFactory.PowerOfTwo("--queue-size", "descriptors of each queue's ring", MinQueueSize, MaxQueueSize, StandardQueueSize);

@@ -11,7 +11,7 @@ public sealed class VfioUserConnection : MessageConnection
     public const int MaxDataTransferSize = 1 << 20;
 
     /// <summary>max_msg_fds that this project offers.</summary>
-    public const int MaxMessageDescriptors = 16;
+    public const int MaxMessageDescriptors = 128;
 
     /// <summary>The largest message: header, region access and the most data.</summary>
     public const int DefaultMaxMessageSize = VfioUserHeader.Length + 16 + MaxDataTransferSize;

@@ -41,8 +41,8 @@ internal sealed unsafe class DeviceRig : IDisposable
         config = (config ?? new VirtioBlkConfig()) with { QueueCount = queues, QueueSize = QueueSize };
         Device = new VirtioBlk(config, Disk, Main, _threads);
         Device.AttachTransport(Transport);
-        _drivers = new DriverQueue?[queues];
-        _nextDescriptor = new ushort[queues];
+        _drivers = new DriverQueue?[config.VirtqueueCount];
+        _nextDescriptor = new ushort[config.VirtqueueCount];
     }
 
     public TestTransport Transport { get; }

@@ -37,7 +37,7 @@ public sealed class IoThreadPlacementTests
     [TestCase(7000L, "0 0", "7000 7000", "7000 0")]
     public void Thread_goes_where_the_driver_would_have_it_and_polls_where_that_pays(long? pollMaxNs, string on, string beside, string anywhere)
     {
-        IoThreadPlacement placement = new(new QueueThreads([_thread, _other], 2), pollMaxNs);
+        IoThreadPlacement placement = new([_thread, _other], 2, pollMaxNs);
         placement.Place(0, PlacementHint.On(_all[1]));
         Assert.That((Cpus(_thread), Polling(_thread)), Is.EqualTo((string.Join(',', _all[1]), on)));
         placement.Place(0, PlacementHint.Beside(_all[0]));
@@ -50,7 +50,7 @@ public sealed class IoThreadPlacementTests
     [Test]
     public void A_thread_that_polls_beside_the_driver_gives_way_at_once()
     {
-        IoThreadPlacement placement = new(new QueueThreads([_thread], 1), null);
+        IoThreadPlacement placement = new([_thread], 1, null);
         long standard = ThreadScheduling.GetSlice(_thread.ThreadId);
         placement.Place(0, PlacementHint.Beside(_all[0]));
         Assert.That(ThreadScheduling.GetSlice(_thread.ThreadId), Is.GreaterThan(standard).Or.Zero);
@@ -62,7 +62,7 @@ public sealed class IoThreadPlacementTests
     [Test]
     public void A_cpu_that_may_not_be_used_is_ignored()
     {
-        IoThreadPlacement placement = new(new QueueThreads([_thread], 1), null);
+        IoThreadPlacement placement = new([_thread], 1, null);
         placement.Place(0, PlacementHint.On(ThreadScheduling.MaxCpus - 1));
         placement.Place(0, PlacementHint.On(int.MaxValue));
         Assert.That((Cpus(_thread), Polling(_thread)), Is.EqualTo((string.Join(',', _all), "0 0")));
@@ -75,37 +75,13 @@ public sealed class IoThreadPlacementTests
     [Test]
     public void A_thread_that_serves_several_queues_moves_but_does_not_poll()
     {
-        IoThreadPlacement placement = new(new QueueThreads([_thread], 2), null);
+        IoThreadPlacement placement = new([_thread], 2, null);
         placement.Place(1, PlacementHint.Beside(_all[0]));
         Assert.That((Cpus(_thread), Polling(_thread)), Is.EqualTo((string.Join(',', _all[1..]), "0 0")));
     }
 
     [Test]
-    public void A_twin_is_served_by_the_next_thread_which_goes_back_to_its_own_queue_s_place_afterwards()
-    {
-        QueueThreads threads = new([_thread, _other], 2);
-        Assert.That(Enumerable.Range(0, 4).Select(threads.IndexOf), Is.EqualTo(new[] { 0, 1, 1, 0 }));
-        IoThreadPlacement placement = new(threads, null);
-        placement.Place(1, PlacementHint.On(_all[1]));
-        placement.Place(2, PlacementHint.On(_all[0]));
-        Assert.That(Cpus(_other), Is.EqualTo(string.Join(',', _all[0])));
-        placement.Place(2, PlacementHint.Anywhere);
-        Assert.That(Cpus(_other), Is.EqualTo(string.Join(',', _all[1])));
-        placement.Place(1, PlacementHint.Anywhere);
-        Assert.That(Cpus(_other), Is.EqualTo(string.Join(',', _all)));
-        Assert.That(Cpus(_thread), Is.EqualTo(string.Join(',', _all)));
-    }
-
-    [Test]
-    public void Twins_do_not_keep_a_thread_from_polling_for_its_own_queue()
-    {
-        IoThreadPlacement placement = new(new QueueThreads([_thread, _other], 2), null);
-        placement.Place(0, PlacementHint.Beside(_all[0]));
-        Assert.That(Polling(_thread), Is.EqualTo("50000 50000"));
-    }
-
-    [Test]
-    public void Without_IOThreads_there_is_nothing_to_place() => new IoThreadPlacement(new QueueThreads([], 1), null).Place(0, PlacementHint.On(_all[0]));
+    public void Without_IOThreads_there_is_nothing_to_place() => new IoThreadPlacement([], 1, null).Place(0, PlacementHint.On(_all[0]));
 
     private static string Cpus(IoThread thread) => string.Join(',', ThreadScheduling.GetAffinity(thread.ThreadId));
 

@@ -119,6 +119,15 @@ internal sealed unsafe class FakeDevice : IDriverTransport
 
     public bool TakesPlacement(int index) => true;
 
+    /// <summary>Has a second virtqueue, which is the first one's twin; returns its index.</summary>
+    public int AddTwin()
+    {
+        QueueCount = 2;
+        Config = Config with { QueueCount = 2 };
+        OfferedFeatures |= VirtioFeatures.BlkMultiQueue;
+        return FirstTwin = 1;
+    }
+
     public void HangUp()
     {
         HasHungUp = true;
@@ -159,7 +168,7 @@ internal sealed unsafe class FakeDevice : IDriverTransport
     }
 
     /// <summary>Claims chains that it has not returned.</summary>
-    public void JumpAhead(ushort chains) => _queues[0].PublishWrongIndex(chains);
+    public void JumpAhead(ushort chains, int ring = 0) => _queues[ring].PublishWrongIndex(chains);
 
     /// <summary>Whether the driver wants an irq for what was returned since the last call.</summary>
     public bool WantsInterrupt(int ring = 0) => _queues[ring].ShouldNotify();

@@ -84,12 +84,13 @@ public sealed class HostileDeviceTests
 
     /// <summary>Random lies, each followed by a reset as the disk does it: every request ends once, and with its own data.</summary>
     [Test]
-    public void Every_request_ends_once_whatever_the_device_forges()
+    public void Every_request_ends_once_whatever_the_device_forges([Values] bool twin)
     {
         int seed = Random.Shared.Next();
         TestContext.Out.WriteLine($"seed {seed}");
         Random random = new(seed);
-        using DriverRig rig = new();
+        using DriverRig rig = new(device => device.FirstTwin = twin ? device.AddTwin() : 0);
+        rig.Queue.UsesTwin = twin;
         Dictionary<int, int> inFlight = []; // slot → its read's sector
         int ended = 0;
         for (int round = 0; round < 2000; round++)
@@ -110,7 +111,7 @@ public sealed class HostileDeviceTests
                     length: lie == 1 ? (uint)random.Next(1 << 20) : null);
                 if (lie == 2)
                 {
-                    rig.Device.JumpAhead((ushort)random.Next(1, 16));
+                    rig.Device.JumpAhead((ushort)random.Next(1, 16), request.Ring);
                 }
             }
 

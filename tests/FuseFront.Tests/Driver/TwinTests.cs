@@ -100,9 +100,9 @@ public sealed class TwinTests
     }
 
     [Test]
-    public void Polling_needs_no_interrupts_of_either_and_ends_with_both()
+    public void Polling_needs_no_interrupts_of_either_and_ends_with_both([Values] bool eventIndex)
     {
-        using DriverRig rig = new(device => AddTwin(device, eventIndex: true));
+        using DriverRig rig = new(device => AddTwin(device, eventIndex: eventIndex));
         rig.Queue.UsesTwin = true;
         AnswerTwo(rig);
         Assert.That((rig.Device.WantsInterrupt(), rig.Device.WantsInterrupt(Twin)), Is.EqualTo((true, true)));
@@ -142,6 +142,56 @@ public sealed class TwinTests
 
         rig.Queue.Complete();
         Assert.That((rig.Ends.Count, rig.Queue.Outstanding), Is.EqualTo((4, 0)));
+    }
+
+    [Test]
+    public void Polling_that_begins_before_a_reset_and_ends_after_it_leaves_interrupts_on()
+    {
+        using DriverRig rig = new(device => AddTwin(device));
+        rig.Queue.Hold();
+        rig.Driver.Reset();
+        rig.Queue.ClearRing();
+        rig.Queue.BeginPolling();
+        rig.Driver.Restart();
+        rig.Queue.Resume(rig.Driver.Doorbells(0), DriverRig.NeverLate, 3);
+        rig.Queue.EndPolling();
+        AnswerTwo(rig);
+        Assert.That(rig.Device.WantsInterrupt(), Is.True);
+        rig.Queue.UsesTwin = true;
+        TakeBack(rig);
+        AnswerTwo(rig);
+        Assert.That((rig.Device.WantsInterrupt(), rig.Device.WantsInterrupt(Twin)), Is.EqualTo((true, true)));
+    }
+
+    [Test]
+    public void Requests_that_come_during_a_reset_wait_for_either_ring()
+    {
+        using DriverRig rig = new(device => AddTwin(device));
+        rig.Queue.UsesTwin = true;
+        rig.Queue.Hold();
+        rig.Driver.Reset();
+        rig.Queue.ClearRing();
+        rig.Read(10);
+        rig.Read(20);
+        rig.Queue.Submit();
+        rig.Driver.Restart();
+        rig.Queue.Resume(rig.Driver.Doorbells(0), DriverRig.NeverLate, 3);
+        Assert.That(rig.Device.Take().Select(r => (r.Ring, r.Sector)), Is.EqualTo(new[] { (0, 20UL), (Twin, 10UL) }));
+    }
+
+    [Test]
+    public void A_broken_rule_of_the_twin_is_found()
+    {
+        using DriverRig rig = new(device => AddTwin(device));
+        rig.Queue.UsesTwin = true;
+        rig.Read(10);
+        rig.Queue.Submit();
+        rig.Device.Answer(rig.Device.Take().Single());
+        rig.Queue.Complete();
+        rig.Device.JumpAhead(1, Twin);
+        rig.Read(20);
+        rig.Queue.Submit();
+        Assert.That(rig.Queue.Complete, Throws.InstanceOf<RingException>());
     }
 
     [Test]
@@ -191,10 +241,9 @@ public sealed class TwinTests
 
     private static void AddTwin(FakeDevice device, bool indirect = true, bool eventIndex = false)
     {
-        device.FirstTwin = 1;
-        device.QueueCount = 2;
+        device.AddTwin();
         device.Config = device.Config with { QueueCount = 8 };
-        device.OfferedFeatures |= VirtioFeatures.BlkMultiQueue | (eventIndex ? VirtioFeatures.EventIndex : 0);
+        device.OfferedFeatures |= eventIndex ? VirtioFeatures.EventIndex : 0;
         device.OfferedFeatures &= indirect ? (VirtioFeatures)ulong.MaxValue : ~VirtioFeatures.IndirectDescriptors;
     }
 }
