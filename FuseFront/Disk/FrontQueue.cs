@@ -8,8 +8,8 @@ using RingCore.Virtio;
 namespace FuseFront.Disk;
 
 /// <summary>
-/// One path through the front: a FUSE channel, its thread, and a virtqueue (with its twin, if it has one). Nothing here is shared with another queue but
-/// the <see cref="RangeGate"/>. <c>.Recovery</c> has what it does while the device is reset,
+/// One path through the front: a FUSE channel, its thread, and a virtqueue (with its twin, if it has one). Nothing here is
+/// shared with another queue but the <see cref="RangeGate"/>. <c>.Recovery</c> has what it does while the device is reset,
 /// <c>.Placement</c> where its threads run.
 /// </summary>
 internal sealed partial class FrontQueue : IPlacedQueue, IDisposable

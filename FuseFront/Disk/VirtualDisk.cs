@@ -26,8 +26,8 @@ public sealed record VirtualDiskOptions
 
 /// <summary>
 /// The whole front: a virtio-blk device on one side, a mount with the file <c>disk</c> on the other, and a
-/// <see cref="FrontQueue"/> for each of the device's queues between them. The main loop's thread. <c>.Starting</c> has how it comes to be,
-/// <c>.Stopping</c> its end.
+/// <see cref="FrontQueue"/> for each of the device's queues between them. The main loop's thread. <c>.Starting</c> has how it
+/// comes to be, <c>.Stopping</c> its end.
 /// </summary>
 public sealed partial class VirtualDisk : IDisposable
 {
