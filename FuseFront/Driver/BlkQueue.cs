@@ -174,8 +174,7 @@ public sealed unsafe partial class BlkQueue
     /// <summary>Shows the device all that was gathered, and rings once (and the twin once) if it wants that.</summary>
     public void Submit()
     {
-        int batch = Unpublished();
-        if (batch == 0 || !_isServing)
+        if (!_isServing || Unpublished() == 0)
         {
             return;
         }
@@ -186,7 +185,6 @@ public sealed unsafe partial class BlkQueue
             notify();
         }
 
-        Statistics.CountBatch(batch);
         foreach (BlkRing ring in _rings)
         {
             ring.Publish();

@@ -12,7 +12,7 @@ public sealed class BlkQueueStatistics
 
     public long Completions;
 
-    /// <summary>Batches shown to the device, the sum of their requests, and the largest.</summary>
+    /// <summary>Batches shown to the device, in one ring each, the sum of their requests, and the largest.</summary>
     public long Batches;
     public long BatchedRequests;
     public long MaxBatch;

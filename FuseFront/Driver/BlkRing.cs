@@ -74,12 +74,14 @@ internal sealed unsafe class BlkRing
     /// <summary>Shows the device all that was added, and rings once if it wants that.</summary>
     public void Publish()
     {
-        if (_ring.Unpublished == 0)
+        int batch = _ring.Unpublished;
+        if (batch == 0)
         {
             return;
         }
 
         _ring.Publish();
+        _statistics.CountBatch(batch);
         if (_ring.ShouldKick())
         {
             _statistics.KicksSent++;

@@ -37,7 +37,7 @@ public sealed class StatsTests : EndToEndTest
         Assert.Multiple(() =>
         {
             Assert.That(stats.Front.Queues, Has.Count.EqualTo(2));
-            Assert.That(stats.Backend.Queues, Has.Count.EqualTo(2));
+            Assert.That(stats.Backend.Queues.Select(q => (q.Index, q.TwinOf)), Is.EqualTo(new (int, int?)[] { (0, null), (1, null), (2, 0), (3, 1) }));
             foreach (FrontQueueStats queue in stats.Front.Queues)
             {
                 RequireSane(queue);

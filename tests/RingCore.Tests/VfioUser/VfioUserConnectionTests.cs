@@ -99,7 +99,7 @@ public class VfioUserConnectionTests
     {
         (UnixSocket a, UnixSocket b) = UnixSocket.CreatePair();
         using UnixSocket witness = b;
-        _peer.Send(Message(1, VfioUserCommand.SetIrqs, [1]), [.. Enumerable.Repeat(a.Descriptor, 17)]);
+        _peer.Send(Message(1, VfioUserCommand.SetIrqs, [1]), [.. Enumerable.Repeat(a.Descriptor, VfioUserConnection.MaxMessageDescriptors + 1)]);
         a.Dispose();
         Assert.That(_connection.Receive(), Is.EqualTo(MessageReceive.Message));
         Assert.That(_connection.HasBadDescriptors, Is.True);
