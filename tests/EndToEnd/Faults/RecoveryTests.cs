@@ -52,7 +52,7 @@ public sealed class RecoveryTests : EndToEndTest
     [Test]
     public void Kicks_and_irqs_that_both_get_lost_without_event_index_do_no_harm()
     {
-        using AttachedDisk disk = Attach("--request-timeout", "200ms", "--without-features", "event-idx", "--queues", "1");
+        using AttachedDisk disk = Attach("--request-timeout", "200ms", "--without-features", "event-idx", "--queues", "1", "--poll-max-ns", "0");
         Add(disk, "kick: on kick every 30 count 5 lose");
         Add(disk, "irq: on irq every 30 count 5 lose");
         Fio.Run(disk.DiskFile, [.. Verify, "--iodepth=4"]);
