@@ -54,8 +54,7 @@ internal sealed class BackendProgram : IDisposable
 
         try
         {
-            // More than one to a virtqueue would never get a request.
-            for (int i = 0; i < Math.Min(settings.AllIoThreads, settings.VirtqueueCount); i++)
+            for (int i = 0; i < settings.UsefulIoThreads; i++)
             {
                 string name = i < settings.Queues ? $"io-{i}" : $"twin-{i - settings.Queues}";
                 _ioThreads.Add(new IoThread(new AioContextOptions { Name = name, PollMaxNs = settings.PollMaxNs ?? 0 }));

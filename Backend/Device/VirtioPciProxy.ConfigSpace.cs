@@ -88,7 +88,10 @@ public sealed partial class VirtioPciProxy
         _config.MakeWritable(_msixCapability + 3, 1, 0xC0);
     }
 
-    /// <summary>struct virtio_pci_vndr_data: vendor, then where the placement registers are and which queue is the first twin, for a driver that knows the magic.</summary>
+    /// <summary>
+    /// struct virtio_pci_vndr_data: vendor, then where the placement registers are and which queue is the first twin, for a driver
+    /// that knows the magic.
+    /// </summary>
     private void AddPlacementCapability()
     {
         Span<byte> body = stackalloc byte[18];

@@ -29,11 +29,8 @@ public sealed record BackendSettings
 
     public bool HasTwins => Twins && IoThreads >= Queues;
 
-    /// <summary>Queues and their twins.</summary>
-    public int VirtqueueCount => HasTwins ? 2 * Queues : Queues;
-
-    /// <summary>The twins' IOThreads come on top.</summary>
-    public int AllIoThreads => HasTwins ? IoThreads + Queues : IoThreads;
+    /// <summary>IOThreads, the twins' own included. More than one to a virtqueue would never get a request.</summary>
+    public int UsefulIoThreads => HasTwins ? 2 * Queues : Math.Min(IoThreads, Queues);
 
     /// <summary>Nanoseconds; 0 never polls; null: where placement finds a CPU to spare.</summary>
     public long? PollMaxNs { get; init; }

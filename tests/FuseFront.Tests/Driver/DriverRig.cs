@@ -47,11 +47,13 @@ internal sealed unsafe class DriverRig : IBlkCompletion, IDisposable
     }
 
     /// <summary>What the disk does to recover, in one thread.</summary>
-    public (int Again, int Ended) Recover(int lateTicks = NeverLate, int maxTimeouts = 3)
+    /// <param name="meanwhile">Happens while the rings are clear, and the device has not been started anew.</param>
+    public (int Again, int Ended) Recover(int lateTicks = NeverLate, int maxTimeouts = 3, Action? meanwhile = null)
     {
         Queue.Hold();
         Driver.Reset();
         Queue.ClearRing();
+        meanwhile?.Invoke();
         Driver.Restart();
         (int Again, int Ended) counts = Queue.Resume(Driver.Doorbells(0), lateTicks, maxTimeouts);
         Queue.Complete();

@@ -119,13 +119,13 @@ internal sealed unsafe class FakeDevice : IDriverTransport
 
     public bool TakesPlacement(int index) => true;
 
-    /// <summary>Has a second virtqueue, which is the first one's twin; returns its index.</summary>
-    public int AddTwin()
+    /// <summary>Has a second virtqueue, which is the first one's twin.</summary>
+    public void AddTwin()
     {
         QueueCount = 2;
         Config = Config with { QueueCount = 2 };
         OfferedFeatures |= VirtioFeatures.BlkMultiQueue;
-        return FirstTwin = 1;
+        FirstTwin = 1;
     }
 
     public void HangUp()

@@ -89,7 +89,7 @@ public sealed class HostileDeviceTests
         int seed = Random.Shared.Next();
         TestContext.Out.WriteLine($"seed {seed}");
         Random random = new(seed);
-        using DriverRig rig = new(device => device.FirstTwin = twin ? device.AddTwin() : 0);
+        using DriverRig rig = new(twin ? device => device.AddTwin() : null);
         rig.Queue.UsesTwin = twin;
         Dictionary<int, int> inFlight = []; // slot → its read's sector
         int ended = 0;

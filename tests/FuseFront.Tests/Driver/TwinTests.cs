@@ -148,12 +148,7 @@ public sealed class TwinTests
     public void Polling_that_begins_before_a_reset_and_ends_after_it_leaves_interrupts_on()
     {
         using DriverRig rig = new(device => AddTwin(device));
-        rig.Queue.Hold();
-        rig.Driver.Reset();
-        rig.Queue.ClearRing();
-        rig.Queue.BeginPolling();
-        rig.Driver.Restart();
-        rig.Queue.Resume(rig.Driver.Doorbells(0), DriverRig.NeverLate, 3);
+        rig.Recover(meanwhile: rig.Queue.BeginPolling);
         rig.Queue.EndPolling();
         AnswerTwo(rig);
         Assert.That(rig.Device.WantsInterrupt(), Is.True);
@@ -168,14 +163,12 @@ public sealed class TwinTests
     {
         using DriverRig rig = new(device => AddTwin(device));
         rig.Queue.UsesTwin = true;
-        rig.Queue.Hold();
-        rig.Driver.Reset();
-        rig.Queue.ClearRing();
-        rig.Read(10);
-        rig.Read(20);
-        rig.Queue.Submit();
-        rig.Driver.Restart();
-        rig.Queue.Resume(rig.Driver.Doorbells(0), DriverRig.NeverLate, 3);
+        rig.Recover(meanwhile: () =>
+        {
+            rig.Read(10);
+            rig.Read(20);
+            rig.Queue.Submit();
+        });
         Assert.That(rig.Device.Take().Select(r => (r.Ring, r.Sector)), Is.EqualTo(new[] { (0, 20UL), (Twin, 10UL) }));
     }
 
