@@ -91,14 +91,16 @@ public sealed class VirtQueue(int index, ushort maxSize, int? twinOf = null)
         });
     }
 
-    /// <summary>Unhooks the doorbell, and serves the queue once more if it had been rung: no kick is lost. Same thread as above.</summary>
+    /// <summary>
+    /// Unhooks the doorbell, and serves the queue once more if it had been rung: no kick is lost. It may be one that was served
+    /// already (<see cref="AioHandler.Notified"/>), so it is not counted. Same thread as above.
+    /// </summary>
     public void DetachHostNotifier(AioContext context)
     {
         EventNotifier notifier = HostNotifier ?? throw new InvalidOperationException("no host notifier is assigned");
         context.SetEventNotifier(notifier, null);
         if (notifier.TestAndClear())
         {
-            KicksReceived++;
             _serve?.Invoke();
         }
 

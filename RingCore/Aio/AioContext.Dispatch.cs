@@ -89,8 +89,7 @@ public sealed partial class AioContext : IFdEventSink
 
         if (IsHeld(handler))
         {
-            // The monitor will report the events again; what Poll found has to be looked for again, and what was taken from a
-            // notifier stays taken.
+            // The monitor will report the events again, but for edges, which are kept; what Poll found has to be looked for again.
             MarkForPollCheck(node, polled);
             node.IsSuspended |= node.IsNotified;
             return false;
@@ -127,7 +126,7 @@ public sealed partial class AioContext : IFdEventSink
         return progress;
     }
 
-    // The monitor has cleared the notifier, or only seen that it is signalled.
+    // An edge stands for itself; a notifier that is watched by its level has to be cleared.
     private static bool DeliverNotification(FdNode node, AioHandler handler, bool readable)
     {
         bool notified = node.IsNotified;

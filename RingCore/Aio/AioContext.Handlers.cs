@@ -29,7 +29,7 @@ public sealed partial class AioContext
     /// </exception>
     public void SetFdHandler(FileDescriptor fd, AioHandler? handler) => SetHandler(fd, null, handler);
 
-    /// <summary>The same for an event notifier. The handler's Read is responsible for TestAndClear, its Notified is not.</summary>
+    /// <summary>The same for an event notifier. The handler's Read is responsible for TestAndClear, its Notified is not (<see cref="AioHandler.Notified"/>).</summary>
     public void SetEventNotifier(EventNotifier notifier, AioHandler? handler) =>
         SetHandler(notifier.ReadDescriptor, notifier, handler);
 
@@ -163,7 +163,7 @@ public sealed partial class AioContext
     private void Replace(FdNode node, EventNotifier? notifier, AioHandler handler)
     {
         AioHandler old = node.Handler!;
-        node.PutBack();
+        node.PassOn();
         node.Handler = handler;
         node.Notifier = notifier ?? node.Notifier;
 
@@ -190,7 +190,7 @@ public sealed partial class AioContext
         node.Handler = null;
         node.NeedsPollCheck = false;
         _nodes.Remove(node.Descriptor);
-        node.PutBack();
+        node.IsNotified = false; // the counter was not cleared: whoever watches it next is told
         _monitor!.Unwatch(node);
         EndPolling(node, old);
         node.Descriptor.DangerousRelease();
@@ -228,7 +228,6 @@ public sealed partial class AioContext
     {
         foreach (FdNode node in _nodes.Values)
         {
-            node.PutBack();
             node.Handler = null;
             node.Descriptor.DangerousRelease();
         }

@@ -159,7 +159,7 @@ public sealed partial class AioContext
         _ring.Monitor = fresh as IoUringMonitor;
         old?.Dispose();
         _wakerNode.ResetWatch();
-        _monitor.Watch(_wakerNode, PollEvents.In);
+        _monitor.Watch(_wakerNode, _wakerNode.WantedEvents);
         WatchAllAgain();
     }
 

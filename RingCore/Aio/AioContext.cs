@@ -209,7 +209,7 @@ public sealed partial class AioContext : IDisposable
 
         Volatile.Write(ref _disposed, true); // pairs with Invoke
         AbandonBottomHalves();
-        _monitor?.Retire(); // what was taken from notifiers goes back into them
+        _monitor?.Retire();
         ReleaseHandlers();
         _monitor?.Dispose();
         _ring.Monitor = null;

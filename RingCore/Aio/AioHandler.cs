@@ -10,10 +10,11 @@ public sealed class AioHandler
     public Action? Read { get; init; }
 
     /// <summary>
-    /// The event notifier was signalled, and has been cleared already: no <see cref="EventNotifier.TestAndClear"/> is needed, and
-    /// io_uring spares its system call. In place of <see cref="Read"/> and <see cref="Write"/>; only for
-    /// <see cref="AioContext.SetEventNotifier"/>. A signal that was taken but not delivered when the handler is deleted or
-    /// replaced goes back into the notifier, where the next <see cref="EventNotifier.TestAndClear"/> or handler finds it.
+    /// The event notifier was signalled since the last call. No <see cref="EventNotifier.TestAndClear"/> is needed, nor done where
+    /// the kernel tells of each signal anyway: the counter of an eventfd stays as it is, and the system call that would clear it is
+    /// spared. So after a handler was deleted, a counter above zero tells of a signal that may have been delivered or not; and
+    /// a handler that is set, replaced, or taken along to another thread, may be called once for a signal of before.
+    /// In place of <see cref="Read"/> and <see cref="Write"/>; only for <see cref="AioContext.SetEventNotifier"/>.
     /// </summary>
     public Action? Notified { get; init; }
 

@@ -70,6 +70,7 @@ internal sealed class EpollMonitor(IFdEventSink sink) : IFdMonitor
         {
             PollEvents events = _epoll.GetEvent(i, out ulong slot);
             FdNode node = _nodes[slot];
+            node.IsNotified |= (node.Watched & PollEvents.Edge) != 0;
             if (!sink.Report(node, events))
             {
                 Remove(node);

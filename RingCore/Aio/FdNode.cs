@@ -13,8 +13,8 @@ namespace RingCore.Aio;
 /// <item>its polling (the polling phase): <see cref="IsPollStarted"/> between PollBegin and PollEnd, which also owes one look,
 /// <see cref="NeedsPollCheck"/>, before the loop may sleep.</item>
 /// <item>its watch (the monitor): not watched (<see cref="Watched"/> none), watched, and for io_uring queued to be armed
-/// (<see cref="IsArmQueued"/>), armed as a poll, or armed as a read. What is armed stays the kernel's until its completion,
-/// also when the handler is gone. <see cref="IsSuspended"/> is a watch that waits for external handlers to be enabled.</item>
+/// (<see cref="IsArmQueued"/>), or armed. What is armed stays the kernel's until its last completion, also when the handler
+/// is gone. <see cref="IsSuspended"/> is a watch that waits for external handlers to be enabled.</item>
 /// </list>
 /// </para>
 /// </summary>
@@ -38,7 +38,7 @@ internal sealed class FdNode(FileDescriptor descriptor, EventNotifier? notifier)
     /// <summary>Reported by the monitor, not yet dispatched.</summary>
     internal PollEvents ReadyEvents { get; set; }
 
-    /// <summary>The monitor has taken the notifier's count; the handler's Notified does not know yet.</summary>
+    /// <summary>The notifier was signalled, seen by its edge; the handler's Notified does not know yet.</summary>
     internal bool IsNotified { get; set; }
 
     /// <summary>Found by the handler's Poll, not yet dispatched.</summary>
@@ -66,18 +66,15 @@ internal sealed class FdNode(FileDescriptor descriptor, EventNotifier? notifier)
 
     internal PollEvents ArmedFor { get; set; }
 
-    /// <summary>io_uring: what is armed is a read of the notifier's count, not a poll.</summary>
-    internal bool IsArmedAsRead { get; set; }
-
     /// <summary>io_uring: in the list of polls to be submitted, linked by <see cref="NextArm"/>.</summary>
     internal bool IsArmQueued { get; set; }
 
     internal FdNode? NextArm { get; set; }
 
-    /// <summary>The monitor may take the notifier's count itself.</summary>
-    internal bool AllowsRead => Handler?.Notified is not null && Notifier is { IsEventFd: true };
-
-    /// <summary>What to watch for on behalf of the handler.</summary>
+    /// <summary>
+    /// What to watch for on behalf of the handler. An eventfd makes an edge of every signal, so whoever wants to be told of signals
+    /// and nothing else need not have the counter cleared after each: one system call less for a wake-up.
+    /// </summary>
     internal PollEvents WantedEvents
     {
         get
@@ -87,6 +84,7 @@ internal sealed class FdNode(FileDescriptor descriptor, EventNotifier? notifier)
             {
                 events |= handler.Read is null && handler.Notified is null ? PollEvents.None : PollEvents.In;
                 events |= handler.Write is null ? PollEvents.None : PollEvents.Out;
+                events |= handler.Notified is null || Notifier is not { IsEventFd: true } ? PollEvents.None : PollEvents.Edge;
                 events |= events != PollEvents.None && handler.IsExclusive ? PollEvents.Exclusive : PollEvents.None;
             }
 
@@ -94,8 +92,8 @@ internal sealed class FdNode(FileDescriptor descriptor, EventNotifier? notifier)
         }
     }
 
-    /// <summary>Puts a count back that was taken and not delivered.</summary>
-    internal void PutBack()
+    /// <summary>Makes another edge of one that was seen and not delivered, for the next handler.</summary>
+    internal void PassOn()
     {
         if (IsNotified)
         {
@@ -111,7 +109,6 @@ internal sealed class FdNode(FileDescriptor descriptor, EventNotifier? notifier)
         Watched = PollEvents.None;
         IsArmed = false;
         ArmedFor = PollEvents.None;
-        IsArmedAsRead = false;
         IsArmQueued = false;
         NextArm = null;
     }

@@ -9,19 +9,6 @@ internal sealed class FdNodeTable
     internal FdNode this[ulong slot] =>
         _slots[checked((int)slot)] ?? throw new InvalidOperationException($"Event for the empty slot {slot}.");
 
-    internal bool HasArmedRead() => _slots.Exists(static n => n is { IsArmedAsRead: true });
-
-    internal void ForEachArmedRead(Action<FdNode> action)
-    {
-        foreach (FdNode? node in _slots.ToArray())
-        {
-            if (node is { IsArmedAsRead: true })
-            {
-                action(node);
-            }
-        }
-    }
-
     internal void Add(FdNode node)
     {
         if (_free.TryPop(out int slot))

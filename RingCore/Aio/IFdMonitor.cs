@@ -3,7 +3,8 @@ using RingCore.Posix;
 namespace RingCore.Aio;
 
 /// <summary>
-/// A way to wait for descriptors. Level triggered: what is ready and was not dealt with is reported again. Only the thread
+/// A way to wait for descriptors. Level triggered: what is ready and was not dealt with is reported again; but with
+/// <see cref="PollEvents.Edge"/>, which is kept in <see cref="FdNode.IsNotified"/> before it is reported. Only the thread
 /// that runs the context calls it; it allocates nothing in <see cref="Wait"/>.
 /// </summary>
 internal interface IFdMonitor : IDisposable
@@ -35,8 +36,8 @@ internal interface IFdMonitor : IDisposable
     void Submit();
 
     /// <summary>
-    /// The last call before <see cref="IDisposable.Dispose"/> of a monitor that is replaced: reports all that the kernel has told
-    /// or taken. Also on a thread on which it cannot run.
+    /// The last call before <see cref="IDisposable.Dispose"/> of a monitor that is replaced: reports all that the kernel has told.
+    /// Also on a thread on which it cannot run.
     /// </summary>
     void Retire();
 }

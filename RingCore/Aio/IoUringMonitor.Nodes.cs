@@ -17,25 +17,16 @@ internal sealed partial class IoUringMonitor
         {
             QueueArm(node);
         }
-        else if (node.ArmedFor != events || (node.IsArmedAsRead && !node.AllowsRead))
+        else if (node.ArmedFor != events)
         {
-            Cancel(node); // its completion arms it anew
+            Cancel(node); // its last completion arms it anew
         }
     }
 
     public void Unwatch(FdNode node)
     {
         node.Watched = PollEvents.None;
-        if (node.IsArmedAsRead)
-        {
-            // The read may have taken a count, which goes back before anybody looks at the notifier again.
-            Cancel(node);
-            for (int tries = 0; node.IsArmed; tries++)
-            {
-                Finish(tries);
-            }
-        }
-        else if (node.IsArmed)
+        if (node.IsArmed)
         {
             // At once: a poll in the kernel keeps the file open, and a peer waiting for its end.
             Cancel(node);
@@ -47,56 +38,46 @@ internal sealed partial class IoUringMonitor
         }
     }
 
-    private void Complete(FdNode node, int result)
+    private void Complete(FdNode node, IoUringCqe cqe)
     {
-        bool wasRead = node.IsArmedAsRead;
-        node.IsArmed = false;
-        node.IsArmedAsRead = false;
-        if (wasRead && result == sizeof(ulong))
-        {
-            node.IsNotified = true;
-            if (!node.AllowsRead)
-            {
-                node.PutBack(); // deleted, or replaced by a handler that clears the notifier itself
-                result = -Errno.ECANCELED;
-            }
-            else
-            {
-                result = (int)PollEvents.In;
-            }
-        }
-
+        int result = cqe.Result;
+        bool isEdge = _hasMultishot && (node.ArmedFor & PollEvents.Edge) != 0;
+        node.IsArmed = cqe.HasMore;
         if (node.Handler is null)
         {
-            _nodes.Remove(node); // deleted; this was the last that the kernel knew of it
+            if (!node.IsArmed)
+            {
+                _nodes.Remove(node); // deleted; this was the last that the kernel knew of it
+            }
+
             return;
         }
 
+        // Kept also while it is paused. For a handler that watches the level the new watch, when it is armed, is enough.
+        node.IsNotified |= isEdge && result >= 0 && node.Handler.Notified is not null;
         if (node.Watched == PollEvents.None)
         {
             return; // paused
         }
 
-        if (wasRead && result == -Errno.EAGAIN)
+        if (isEdge && result == -Errno.EINVAL)
         {
-            // A kernel that does not wait for a file opened as non-blocking: polls do as well.
-            _readsNotifiers = false;
-            QueueArm(node);
-            return;
+            _hasMultishot = false; // before Linux 5.13
+            result = -Errno.ECANCELED;
         }
 
         if (result < 0 && result != -Errno.ECANCELED)
         {
-            throw new PosixException(-result, wasRead ? "io_uring read of an eventfd" : "io_uring poll");
+            throw new PosixException(-result, "io_uring poll");
         }
 
-        if (result < 0 || _sink.Report(node, (PollEvents)result))
-        {
-            QueueArm(node);
-        }
-        else
+        if (result >= 0 && !_sink.Report(node, (PollEvents)result))
         {
             node.Watched = PollEvents.None;
+        }
+        else if (!node.IsArmed)
+        {
+            QueueArm(node);
         }
     }
 
@@ -142,60 +123,25 @@ internal sealed partial class IoUringMonitor
 
     private unsafe void Arm(FdNode node, IoUringSqe* sqe)
     {
-        node.IsArmedAsRead = _readsNotifiers && node.AllowsRead;
-        if (node.IsArmedAsRead)
+        node.ArmedFor = node.Watched;
+        if ((node.Watched & PollEvents.Edge) != 0 && _hasMultishot)
         {
-            // Every read puts its 8 bytes into the same place, where nobody looks: that it succeeded is all there is to know.
-            sqe->PrepareRead(node.Descriptor, _count.Pointer, sizeof(ulong), 0);
+            sqe->PreparePollMultishot(node.Descriptor, node.Watched);
         }
         else
         {
-            sqe->PreparePollAdd(node.Descriptor, node.Watched);
+            // For one event, and so by the level.
+            sqe->PreparePollAdd(node.Descriptor, node.Watched & ~PollEvents.Edge);
         }
 
         sqe->UserData = (ulong)node.Slot;
         node.IsArmed = true;
-        node.ArmedFor = node.Watched;
     }
 
     private unsafe void Cancel(FdNode node)
     {
         IoUringSqe* sqe = GetSqe();
-        if (node.IsArmedAsRead)
-        {
-            sqe->PrepareCancel((ulong)node.Slot);
-        }
-        else
-        {
-            sqe->PreparePollRemove((ulong)node.Slot);
-        }
-
+        sqe->PreparePollRemove((ulong)node.Slot);
         sqe->UserData = CancelTag;
-    }
-
-    // Reads of an eventfd that were cancelled end inside the kernel's deferred work: in this call or the next.
-    private void FinishWhile(Func<bool> condition)
-    {
-        for (int tries = 0; condition(); tries++)
-        {
-            Finish(tries);
-        }
-    }
-
-    /// <summary>
-    /// The cancelled read usually ends in the next call. A signaller that the kernel (or a hypervisor) has stopped halfway
-    /// holds it up for as long as that lasts, so after a few looks this sleeps, some seconds in all.
-    /// </summary>
-    private void Finish(int tries)
-    {
-        const int Looks = 10;
-        const long SleepNs = 1_000_000;
-        if (tries == Looks + MaxSleeps)
-        {
-            throw new PosixException(Errno.EBUSY, "io_uring: cancelling a read");
-        }
-
-        Enter(tries < Looks ? 0u : 1u, tries < Looks ? 0 : SleepNs);
-        Reap();
     }
 }

@@ -3,23 +3,21 @@ using RingCore.Posix;
 namespace RingCore.Aio;
 
 /// <summary>
-/// Waits with one-shot operations of an io_uring(7): polls of descriptors, and reads of event notifiers, which clear them on
-/// the way. What fired is armed again by the next wait: one system call submits all of these and what the ring's clients
-/// prepared, and waits; and since arming looks at the descriptor, the watch is level triggered. A round that must not wait
-/// and has nothing to submit needs no system call at all.
+/// Waits with polls of an io_uring(7). Those of eventfds stay armed: each signal is an edge, and completes them once more.
+/// Those of other descriptors are for one event. What fired is armed again by the next wait: one system call submits all of
+/// these and what the ring's clients prepared, and waits; and since arming looks at the descriptor, the watch is level
+/// triggered. A round that must not wait and has nothing to submit needs no system call at all.
 /// </summary>
 internal sealed partial class IoUringMonitor : IFdMonitor
 {
     private const uint Entries = 128;
     private const uint LargeEntries = 256;
     private const int MaxTries = 1000;
-    private const int MaxSleeps = 10_000;
     private const ulong CancelTag = ulong.MaxValue;
-    private const IoUringSetup Exclusive = IoUringSetup.SingleIssuer | IoUringSetup.DeferTaskRun;
 
     private static readonly IoUringSetup[] Setups =
     [
-        IoUringSetup.SubmitAll | Exclusive | IoUringSetup.TaskRunFlag,
+        IoUringSetup.SubmitAll | IoUringSetup.SingleIssuer | IoUringSetup.DeferTaskRun | IoUringSetup.TaskRunFlag,
         IoUringSetup.SubmitAll | IoUringSetup.CoopTaskRun | IoUringSetup.TaskRunFlag,
         IoUringSetup.None,
     ];
@@ -29,26 +27,14 @@ internal sealed partial class IoUringMonitor : IFdMonitor
     private readonly AioRing _clients;
     private readonly FdNodeTable _nodes = new();
     private readonly int _thread = Environment.CurrentManagedThreadId;
-    private readonly MemoryMapping _count = MemoryMapping.Anonymous(sizeof(ulong));
-    private bool _readsNotifiers;
+    private bool _hasMultishot = true;
     private FdNode? _armHead;
 
     internal IoUringMonitor(IFdEventSink sink, AioRing clients, bool largeEntries)
     {
         _sink = sink;
         _clients = clients;
-        try
-        {
-            _ring = CreateRing(largeEntries);
-        }
-        catch
-        {
-            _count.Dispose();
-            throw;
-        }
-
-        // Without deferred work the kernel might take a count when nobody looks, and after this ring was given up.
-        _readsNotifiers = (_ring.Setup & Exclusive) == Exclusive;
+        _ring = CreateRing(largeEntries);
     }
 
     public FdMonitorKind Kind => FdMonitorKind.IoUring;
@@ -83,27 +69,13 @@ internal sealed partial class IoUringMonitor : IFdMonitor
         }
     }
 
-    /// <summary>
-    /// On the ring's own thread reads are cancelled and waited for. On another they cannot be, and need not: a read in the kernel
-    /// takes its count only inside a system call of the ring's thread, and what it took is in the completion ring.
-    /// </summary>
     public void Retire()
     {
         Reap();
-        if (CanRunHere)
-        {
-            _nodes.ForEachArmedRead(Cancel);
-            FinishWhile(_nodes.HasArmedRead);
-        }
-
         _clients.CancelInFlight();
     }
 
-    public void Dispose()
-    {
-        _ring.Dispose();
-        _count.Dispose(); // no read completes outside the ring thread's system calls, and of these there are no more
-    }
+    public void Dispose() => _ring.Dispose();
 
     /// <summary>Asks the kernel to cancel what the client has in flight, and reaps what that yields.</summary>
     internal unsafe void CancelAll(RingClient client)
@@ -173,7 +145,7 @@ internal sealed partial class IoUringMonitor : IFdMonitor
             }
             else if (cqe.UserData != CancelTag)
             {
-                Complete(_nodes[cqe.UserData], cqe.Result);
+                Complete(_nodes[cqe.UserData], cqe);
             }
         }
     }

@@ -112,6 +112,16 @@ public unsafe struct IoUringSqe
         OpFlags = BitConverter.IsLittleEndian ? word : (word << 16) | (word >> 16);
     }
 
+    /// <summary>
+    /// A poll that stays, and completes again and again (IORING_CQE_F_MORE) until it is removed, fails, or finds the completion
+    /// ring full (Linux 5.13; EINVAL before). Edge triggered, <see cref="PollEvents.Edge"/>, whether or not that is asked for.
+    /// </summary>
+    public void PreparePollMultishot(FileDescriptor fd, PollEvents events)
+    {
+        PreparePollAdd(fd, events);
+        Length = 1; // IORING_POLL_ADD_MULTI
+    }
+
     /// <summary>Ends the poll whose entry had <paramref name="userData"/>; that one then completes with ECANCELED.</summary>
     public void PreparePollRemove(ulong userData)
     {
@@ -165,4 +175,7 @@ public readonly struct IoUringCqe
 
     /// <summary>IORING_CQE_F_*.</summary>
     public readonly uint Flags;
+
+    /// <summary>IORING_CQE_F_MORE: the entry goes on, and this is not its last completion.</summary>
+    public bool HasMore => (Flags & 2) != 0;
 }

@@ -19,4 +19,10 @@ public enum PollEvents : uint
 
     /// <summary>EPOLLEXCLUSIVE: of all that wait so for one event, one is woken. Only when a watch is added.</summary>
     Exclusive = 1u << 28,
+
+    /// <summary>
+    /// EPOLLET: reported once for each time that it becomes true (and of a watch that begins when it already is), and for an
+    /// eventfd each time it is signalled, read or not. Several at about the same time may be reported as one.
+    /// </summary>
+    Edge = 1u << 31,
 }

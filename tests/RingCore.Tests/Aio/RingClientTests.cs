@@ -137,7 +137,7 @@ public sealed unsafe class RingClientTests
         notifier.Signal();
         context.ScheduleOneShot(context.ReplaceMonitor);
         context.Poll(blocking: false);
-        PollUntil(context, () => notified == 1 && recorder.Results.Count == 1);
+        PollUntil(context, () => notified >= 1 && recorder.Results.Count == 1);
         Assert.That(recorder.Results, Is.EqualTo(new[] { (0u, -Errno.ECANCELED) }));
         client.Prepare(0)->PrepareNop();
         PollUntil(context, () => recorder.Results.Count == 2);
