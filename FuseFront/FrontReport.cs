@@ -48,7 +48,7 @@ internal sealed class FrontReport(VirtualDisk disk, string directory)
             MaxBatch = (int)driver.MaxBatch,
             PollHits = queue.Context.Statistics.PollHits,
             PollMisses = queue.Context.Statistics.PollMisses,
-            Placement = (queue.Placement?.Current ?? Placement.Anywhere).ToString().ToLowerInvariant(),
+            Placement = queue.PlacementName,
             PlacementMoves = queue.Placement?.Moves ?? 0,
             Latency = LatencyStats.Of(operations.Latency),
         };

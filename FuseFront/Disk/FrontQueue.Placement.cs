@@ -1,4 +1,5 @@
 using FuseFront.Driver;
+using FuseFront.Fuse;
 using RingCore.Posix;
 using RingCore.Virtio;
 
@@ -16,9 +17,14 @@ internal sealed partial class FrontQueue
     private bool _takesHints;
     private long? _pollMaxNs;
     private TaskCpu? _submitter;
+    private readonly CpuTrail _trail = new();
     private int _homeCpu;
     private long _seenBatches;
     private long _seenBatched;
+
+    /// <summary>What statistics call it; any thread.</summary>
+    public string PlacementName =>
+        Channel is { TakesTurns: true } ? "turns" : (_placement?.Current ?? FuseFront.Disk.Placement.Anywhere).ToString().ToLowerInvariant();
 
     /// <inheritdoc/>
     public long OthersTotal => _othersTotal();
@@ -34,25 +40,27 @@ internal sealed partial class FrontQueue
 
     /// <summary>
     /// Over io_uring each queue has its CPU's requests. Over /dev/fuse any queue may get any: one that gets them one by one
-    /// goes where they come from, one that gets them in batches stays on a CPU of its own, apart from the others.
+    /// goes where they come from, one that gets them in batches stays on a CPU of its own, apart from the others. A thread cannot
+    /// be followed that the scheduler wakes on another CPU for every answer, because the answering thread is still busy on its
+    /// own. But the queue that is at home on that other CPU has been idle meanwhile, and is whose turn it is.
     /// </summary>
-    public int PreferredCpu
+    public int ChooseCpu(bool mayTakeTurns)
     {
-        get
+        FuseChannel channel = Channel!;
+        if (channel.SubmitterCpu is >= 0 and int cpu)
         {
-            if (Channel!.SubmitterCpu is >= 0 and int cpu)
-            {
-                return cpu;
-            }
-
-            BlkQueueStatistics driver = Driver.Statistics;
-            long batches = driver.Batches - _seenBatches;
-            long batched = driver.BatchedRequests - _seenBatched;
-            _seenBatches = driver.Batches;
-            _seenBatched = driver.BatchedRequests;
-            bool comesInBatches = batched >= 2 * batches;
-            return comesInBatches || _submitter!.Of(Channel.SubmitterThread) is not (>= 0 and int theirs) ? _homeCpu : theirs;
+            return cpu;
         }
+
+        BlkQueueStatistics driver = Driver.Statistics;
+        long batches = driver.Batches - _seenBatches;
+        long batched = driver.BatchedRequests - _seenBatched;
+        _seenBatches = driver.Batches;
+        _seenBatched = driver.BatchedRequests;
+        bool comesInBatches = batched >= 2 * batches;
+        int theirs = comesInBatches ? -1 : _submitter!.Of(channel.SubmitterThread);
+        channel.TakesTurns = mayTakeTurns && theirs >= 0 && _trail.Wanders(theirs);
+        return theirs < 0 || channel.TakesTurns ? _homeCpu : theirs;
     }
 
     /// <summary>Has the queue's threads placed; before <see cref="Start"/>.</summary>

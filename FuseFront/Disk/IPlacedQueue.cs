@@ -7,8 +7,11 @@ internal interface IPlacedQueue
 {
     int Index { get; }
 
-    /// <summary>The CPU that the queue's requests come from; negative when unknown.</summary>
-    int PreferredCpu { get; }
+    /// <summary>Which CPU the queue had better be on: in general the one that its requests come from. Asked at every look.</summary>
+    /// <param name="mayTakeTurns">
+    /// The disk's queues may take the requests of one thread in turns, each on a CPU of its own, if the thread wanders.
+    /// </param>
+    int ChooseCpu(bool mayTakeTurns);
 
     /// <summary>Requests that the disk's other queues have answered so far.</summary>
     long OthersTotal { get; }

@@ -108,7 +108,11 @@ internal sealed class QueuePlacement : IDisposable
         {
             JudgeBeside(now, longest, load.Depth);
             int maxDepthBeside = _notBeside.IsOver(now) ? _queue.MaxDepthBeside : 0;
-            Confirm(PlacementPolicy.Decide(load, Current, _queue.MayPoll, maxDepthBeside, _queue.HasTwin), _queue.PreferredCpu, now);
+            Placement decision = PlacementPolicy.Decide(load, Current, _queue.MayPoll, maxDepthBeside, _queue.HasTwin);
+
+            // Taking turns hides that there is one thread alone, for which Beside could be tried.
+            bool mayTakeTurns = decision == Placement.Together && load.IsFromOneThread && maxDepthBeside == 0;
+            Confirm(decision, _queue.ChooseCpu(mayTakeTurns), now);
         }
     }
 

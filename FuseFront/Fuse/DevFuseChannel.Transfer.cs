@@ -44,11 +44,13 @@ internal sealed unsafe partial class DevFuseChannel
         ResumeReceiving();
     }
 
-    private Outcome ReceiveBatch(out int received)
+    private Outcome ReceiveBatch(int limit, out int received)
     {
         received = 0;
         Outcome outcome = Outcome.BatchFull;
-        for (int i = 0; i < BatchLimit; i++)
+        bool wasIdle = InFlight == 0;
+        _comeAlone &= wasIdle;
+        for (int i = 0; i < limit; i++)
         {
             if (_nextSlot == NoSlot && !Slots.TryTake(out _nextSlot))
             {
@@ -79,6 +81,7 @@ internal sealed unsafe partial class DevFuseChannel
 
         if (received != 0)
         {
+            _comeAlone |= wasIdle && received == 1 && outcome == Outcome.Dry;
             Statistics.Batches++;
             EndBatch();
         }

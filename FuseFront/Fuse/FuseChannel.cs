@@ -67,6 +67,12 @@ public abstract unsafe partial class FuseChannel : IDisposable
 
     private protected int PayloadCapacity { get; }
 
+    /// <summary>
+    /// After a request that came alone, the session's other channels get the next, if one of them waits. Only over /dev/fuse, where any
+    /// channel gets any request; else the one that has waited longest would get them all.
+    /// </summary>
+    public bool TakesTurns { get; set; }
+
     /// <summary>Begins to receive; any thread, waits for the channel's.</summary>
     public abstract void Start();
 

@@ -33,6 +33,19 @@ public sealed partial class AioContext
     public void SetEventNotifier(EventNotifier notifier, AioHandler? handler) =>
         SetHandler(notifier.ReadDescriptor, notifier, handler);
 
+    /// <summary>
+    /// Lets the other contexts that watch the source of <paramref name="fd"/> exclusively (<see cref="AioHandler.IsExclusive"/>)
+    /// have the next event, as long as one of them sleeps: of those that do, the kernel wakes the one that has watched
+    /// longest. Nothing is lost, and nothing allocated. Loop's thread; without a handler for <paramref name="fd"/> nothing happens.
+    /// </summary>
+    public void YieldNextEvent(FileDescriptor fd)
+    {
+        if (_nodes.TryGetValue(fd, out FdNode? node) && !node.IsSuspended)
+        {
+            _monitor!.Requeue(node);
+        }
+    }
+
     private void SetHandler(FileDescriptor fd, EventNotifier? notifier, AioHandler? handler)
     {
         if (handler is { IsExternal: true, IsExclusive: true })

@@ -50,6 +50,16 @@ internal sealed class EpollMonitor(IFdEventSink sink) : IFdMonitor
         node.Watched = events;
     }
 
+    public void Requeue(FdNode node)
+    {
+        PollEvents events = node.Watched;
+        if (events != PollEvents.None)
+        {
+            Remove(node);
+            Watch(node, events); // looks at the descriptor: what came in between is not lost
+        }
+    }
+
     public void Unwatch(FdNode node)
     {
         if (node.Watched != PollEvents.None)

@@ -23,6 +23,9 @@ internal interface IFdMonitor : IDisposable
     /// <exception cref="PosixException">The descriptor cannot be watched (also possible later, from <see cref="Wait"/>).</exception>
     void Watch(FdNode node, PollEvents events);
 
+    /// <summary>Puts an exclusive watch behind all others of the same source; what is ready is reported all the same.</summary>
+    void Requeue(FdNode node);
+
     /// <summary>Ends a watch. After it the kernel holds nothing of the descriptor that would keep it from closing.</summary>
     void Unwatch(FdNode node);
 

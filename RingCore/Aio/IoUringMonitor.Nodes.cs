@@ -23,6 +23,11 @@ internal sealed partial class IoUringMonitor
         }
     }
 
+    public void Requeue(FdNode node)
+    {
+        // A poll for one event is armed anew after it, and so is the last by itself.
+    }
+
     public void Unwatch(FdNode node)
     {
         node.Watched = PollEvents.None;

@@ -75,7 +75,10 @@ public sealed record FrontQueueStats
     /// <summary>Times that it did not, and the thread went to sleep.</summary>
     public long PollMisses { get; init; }
 
-    /// <summary>Where the queue's threads were placed by load: <c>together</c> or <c>anywhere</c>.</summary>
+    /// <summary>
+    /// Where the queue's threads were placed by load: <c>together</c>, <c>turns</c> (together, and in turns with the other queues),
+    /// <c>beside</c>, <c>apart</c>, <c>spread</c> or <c>anywhere</c>.
+    /// </summary>
     public string Placement { get; init; } = "anywhere";
 
     /// <summary>How often they were moved.</summary>

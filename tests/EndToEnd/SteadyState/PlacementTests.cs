@@ -81,6 +81,25 @@ public sealed class PlacementTests : EndToEndTest
         Assert.That(throughTwins, Is.Positive, Space.Vdisk("stats", disk.Directory).Output);
     }
 
+    [Test]
+    public void Over_dev_fuse_the_queues_take_a_wandering_threads_requests_in_turns()
+    {
+        using AttachedDisk disk = Space.Attach(Space.Image(32 << 20), "--poll-max-ns", "0", "--fuse", "dev");
+        bool tookTurns = false;
+        for (int tries = 0; !tookTurns && tries < Tries; tries++)
+        {
+            long[] before = Served();
+            Fio.Run(disk.DiskFile, OneByOne);
+            long[] served = [.. Served().Zip(before, (now, then) => now - then)];
+            tookTurns = served.Min() * 3 > served.Sum(); // of two
+        }
+
+        Assert.That(tookTurns, Is.True, Space.Vdisk("stats", disk.Directory).Output);
+        Assert.That(disk.Stats().Front.Queues.Select(q => q.Placement), Has.Some.EqualTo("turns"));
+
+        long[] Served() => [.. disk.Stats().Front.Queues.Select(q => q.Operations.Total.Requests)];
+    }
+
     [TestCase("--without-twins")]
     [TestCase("--iothreads", "1")]
     [TestCase("--affinity", "none")]

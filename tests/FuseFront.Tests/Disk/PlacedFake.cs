@@ -12,7 +12,7 @@ internal sealed class PlacedFake : IPlacedQueue
 
     public int Index => 0;
 
-    public int PreferredCpu => _allowed[0];
+    public int ChooseCpu(bool mayTakeTurns) => _allowed[0];
 
     public long OthersTotal => 0;
 

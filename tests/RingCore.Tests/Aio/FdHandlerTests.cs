@@ -372,6 +372,88 @@ public sealed class FdHandlerTests(FdMonitorKind monitor) : AioFixture(monitor)
     }
 
     [Test]
+    public void With_epoll_contexts_take_turns_if_each_leaves_the_next_event_to_the_others()
+    {
+        AioContextOptions options = new() { Monitor = FdMonitorKind.Epoll };
+        using EventNotifier shared = new();
+        using SemaphoreSlim served = new(0);
+        IoThread[] threads = [new(options), new(options), new(options)];
+        List<int> order = [];
+        for (int i = 0; i < threads.Length; i++)
+        {
+            int index = i;
+            AioContext context = threads[i].Context;
+            context.SetEventNotifier(shared, new AioHandler
+            {
+                IsExclusive = true,
+                Read = () =>
+                {
+                    if (shared.TestAndClear())
+                    {
+                        order.Add(index);
+                        context.YieldNextEvent(shared.ReadDescriptor);
+                        served.Release();
+                    }
+                },
+            });
+            context.Invoke(() => { });
+        }
+
+        for (int i = 0; i < 30; i++)
+        {
+            foreach (IoThread thread in threads)
+            {
+                Assert.That(SpinWait.SpinUntil(() => IsAsleep(thread.ThreadId), Patience), Is.True);
+            }
+
+            shared.Signal();
+            Assert.That(served.Wait(Patience), Is.True);
+        }
+
+        // One that only just falls asleep may miss its turn.
+        Assert.That(order.GroupBy(i => i).Select(g => g.Count()), Has.Exactly(3).InRange(6, 14), string.Join(' ', order));
+        foreach (IoThread thread in threads)
+        {
+            thread.Dispose();
+        }
+    }
+
+    private static bool IsAsleep(int threadId)
+    {
+        string stat = File.ReadAllText($"/proc/self/task/{threadId}/stat");
+        return stat[stat.LastIndexOf(')') + 2] == 'S';
+    }
+
+    [Test]
+    public void Leaving_the_next_event_to_others_loses_none()
+    {
+        using AioContext context = CreateContext();
+        using EventNotifier notifier = new();
+        int calls = 0;
+        context.SetEventNotifier(notifier, new AioHandler
+        {
+            IsExclusive = true,
+            Read = () =>
+            {
+                calls += notifier.TestAndClear() ? 1 : 0;
+                notifier.Signal();
+                context.YieldNextEvent(notifier.ReadDescriptor);
+            },
+        });
+        notifier.Signal();
+        PollUntil(context, () => calls == 20);
+        context.ScheduleOneShot(() =>
+        {
+            context.SetEventNotifier(notifier, null);
+            context.YieldNextEvent(notifier.ReadDescriptor); // nobody's
+        });
+        PollAFew(context);
+        int last = calls;
+        PollAFew(context);
+        Assert.That(calls, Is.EqualTo(last));
+    }
+
+    [Test]
     public void An_exclusive_handler_can_be_replaced()
     {
         using AioContext context = CreateContext();
