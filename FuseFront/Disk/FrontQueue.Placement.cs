@@ -19,6 +19,7 @@ internal sealed partial class FrontQueue
     private TaskCpu? _submitter;
     private readonly CpuTrail _trail = new();
     private int _homeCpu;
+    private bool _givesTurns;
     private long _seenBatches;
     private long _seenBatched;
 
@@ -116,6 +117,8 @@ internal sealed partial class FrontQueue
         PlacedPolling polling = PlacedPolling.Of(placement, _pollMaxNs);
         Context.PollMaxNs = polling.MaxNs;
         Context.PollMinNs = polling.MinNs;
+        Context.PollTurns = polling.Turns;
+        _givesTurns = polling.Turns > 0 && _placement is not null;
     }
 
     /// <summary>
@@ -132,6 +135,11 @@ internal sealed partial class FrontQueue
             BlkQueueStatistics driver = Driver.Statistics;
             QueueTotals totals = new(served.TotalOperations, served.TotalBytes, driver.KicksSent + driver.Irqs);
             _placement!.Observe(totals, channel.InFlight, channel.SubmitterThread);
+            if (_givesTurns)
+            {
+                // Alone with the application, which waits for this one answer. With more of them, others had better come meanwhile.
+                Context.PollMaxNs = Driver.IsServing && Driver.Outstanding == 1 && channel.InFlight == 1 ? 1 : 0;
+            }
         }
     }
 }

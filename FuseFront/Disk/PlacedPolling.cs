@@ -3,8 +3,12 @@ namespace FuseFront.Disk;
 /// <summary>How long a placed queue's thread looks for work before it sleeps, in nanoseconds (AioContext.PollMaxNs and PollMinNs).</summary>
 /// <param name="MaxNs">At most.</param>
 /// <param name="MinNs">At least, whatever it has learnt.</param>
-internal readonly record struct PlacedPolling(long MaxNs, long MinNs)
+/// <param name="Turns">For the answer to a lone request: so often it lets others run first, instead (AioContext.PollTurns).</param>
+internal readonly record struct PlacedPolling(long MaxNs, long MinNs, int Turns = 0)
 {
+    /// <summary>The device needs one. Were it interrupted, or had it to wait for the medium, more would not help.</summary>
+    private const int LoneTurns = 4;
+
     /// <summary>About what a wake-up across CPUs costs: looking for so long instead can at most double it.</summary>
     private const long ApartNs = 25_000;
 
@@ -15,6 +19,7 @@ internal readonly record struct PlacedPolling(long MaxNs, long MinNs)
     public static PlacedPolling Of(Placement placement, long? pollMaxNs) => placement switch
     {
         // On one CPU with the application or the device, looking would keep them from doing what is looked for.
+        Placement.Together when pollMaxNs != 0 => new PlacedPolling(0, 0, LoneTurns),
         Placement.Together or Placement.Spread => default,
         Placement.Beside => new PlacedPolling(pollMaxNs ?? BesideNs, Math.Min(pollMaxNs ?? BesideNs, BesideNs)),
         Placement.Apart => new PlacedPolling(pollMaxNs ?? ApartNs, 0),

@@ -1,3 +1,5 @@
+using RingCore.Posix;
+
 namespace RingCore.Aio;
 
 /// <content>Busy-polling: looking for work without the kernel, while the peers need not notify.</content>
@@ -18,7 +20,7 @@ public sealed partial class AioContext
         bool found = _needsPollCheck && CheckOnce();
         if (mayPoll && !found)
         {
-            long timeNs = timeoutNs == 0 ? 0 : _polling.Bound(maxNs);
+            long timeNs = timeoutNs == 0 ? 0 : PollTurns > 0 ? maxNs : _polling.Bound(maxNs);
             timeNs = timeoutNs < 0 ? timeNs : Math.Min(timeNs, timeoutNs);
             found = timeNs > 0 ? BusyPoll(timeNs) : LookOnce();
         }
@@ -75,7 +77,8 @@ public sealed partial class AioContext
     {
         _monitor!.Submit(); // what was prepared must not wait for the end of polling
         StartPolling();
-        long end = MonotonicClock.Nanoseconds + timeNs;
+        int turns = PollTurns;
+        long end = turns > 0 ? 0 : MonotonicClock.Nanoseconds + timeNs;
         do
         {
             // A notification is found like any other work: bottom halves, timers and changes of other threads come with one.
@@ -86,10 +89,17 @@ public sealed partial class AioContext
                 return true;
             }
         }
-        while (MonotonicClock.Nanoseconds < end);
+        while (turns > 0 ? GiveTurn(ref turns) : MonotonicClock.Nanoseconds < end);
 
         Statistics.PollMisses++;
         return false;
+    }
+
+    private static bool GiveTurn(ref int turns)
+    {
+        ThreadScheduling.Yield();
+        turns--; // the last turn is followed by a look, by CheckOnce
+        return turns > 0;
     }
 
     private bool LookOnce()

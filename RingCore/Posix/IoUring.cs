@@ -19,6 +19,7 @@ public sealed unsafe partial class IoUring : IDisposable
     private const long OffsetSqes = 0x10000000;
     private const uint EnterGetEvents = 1;
     private const uint EnterExtendedArgument = 8;
+    private const uint EnterNoIoWait = 0x80;
     private const uint SqCqOverflow = 2;
     private const uint SqTaskRun = 4;
     private const IoUringFeatures Required =
@@ -38,6 +39,7 @@ public sealed unsafe partial class IoUring : IDisposable
     private readonly uint _sqMask;
     private readonly uint _cqMask;
     private readonly int _sqeSize;
+    private readonly uint _waitFlags;
 
     // Entries up to here were handed out; those up to *_sqTail are the kernel's.
     private uint _localTail;
@@ -71,6 +73,8 @@ public sealed unsafe partial class IoUring : IDisposable
                 throw new PosixException(Posix.Errno.ENOSYS, $"io_uring_setup: the kernel lacks {Required & ~Features}");
             }
 
+            // A server that waits for requests does not wait for I/O: an idle system is not to look like one with a slow disk.
+            _waitFlags = EnterGetEvents | ((Features & IoUringFeatures.NoIoWait) != 0 ? EnterNoIoWait : 0);
             _number = _descriptor.Number;
             _sqeSize = (setup & IoUringSetup.Sqe128) != 0 ? 128 : 64;
             SubmissionEntries = p.SqEntries;
@@ -169,14 +173,14 @@ public sealed unsafe partial class IoUring : IDisposable
     {
         if (timeoutNs < 0 || minComplete == 0)
         {
-            return Enter(minComplete, EnterGetEvents, null, 0);
+            return Enter(minComplete, _waitFlags, null, 0);
         }
 
         // Both live on this frame until the call returns.
         KernelTimeSpec time = new(timeoutNs);
         IoUringGetEventsArgument argument = default;
         argument.Timeout = &time;
-        return Enter(minComplete, EnterGetEvents | EnterExtendedArgument, &argument, (nuint)sizeof(IoUringGetEventsArgument));
+        return Enter(minComplete, _waitFlags | EnterExtendedArgument, &argument, (nuint)sizeof(IoUringGetEventsArgument));
     }
 
     /// <summary>Makes deferred and overflown completions visible; submits nothing that was not due anyway. Does not wait.</summary>

@@ -44,6 +44,9 @@ public enum IoUringFeatures : uint
     ExtendedArgument = 1 << 8,
     NativeWorkers = 1 << 9,
     CqeSkip = 1 << 11,
+
+    /// <summary>A wait need not count as waiting for I/O (6.15).</summary>
+    NoIoWait = 1 << 17,
 }
 
 /// <summary>IORING_OP_*: what an entry asks for.</summary>

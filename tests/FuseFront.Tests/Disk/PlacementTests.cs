@@ -37,19 +37,21 @@ public sealed class PlacementTests
     public string Decision_with_a_twin(int depth, bool mayPoll) =>
         Decide(100, 4096, depth, 0, true, "Anywhere", mayPoll, int.MaxValue, hasTwin: true);
 
-    [TestCase("Anywhere", null, ExpectedResult = "0 0")]
-    [TestCase("Anywhere", 7000L, ExpectedResult = "7000 0")]
-    [TestCase("Together", 7000L, ExpectedResult = "0 0", Description = "on the application's CPU polling keeps it from asking")]
-    [TestCase("Beside", null, ExpectedResult = "50000 50000")]
-    [TestCase("Beside", 7000L, ExpectedResult = "7000 7000")]
-    [TestCase("Beside", 70000L, ExpectedResult = "70000 50000", Description = "what is longer has to be learnt")]
-    [TestCase("Apart", null, ExpectedResult = "25000 0")]
-    [TestCase("Apart", 7000L, ExpectedResult = "7000 0")]
-    [TestCase("Spread", 7000L, ExpectedResult = "0 0", Description = "the twin is served on the front's CPU")]
+    [TestCase("Anywhere", null, ExpectedResult = "0 0 0")]
+    [TestCase("Anywhere", 7000L, ExpectedResult = "7000 0 0")]
+    [TestCase("Together", null, ExpectedResult = "0 0 4", Description = "on the application's CPU polling keeps it from asking")]
+    [TestCase("Together", 7000L, ExpectedResult = "0 0 4")]
+    [TestCase("Together", 0L, ExpectedResult = "0 0 0", Description = "forbidden")]
+    [TestCase("Beside", null, ExpectedResult = "50000 50000 0")]
+    [TestCase("Beside", 7000L, ExpectedResult = "7000 7000 0")]
+    [TestCase("Beside", 70000L, ExpectedResult = "70000 50000 0", Description = "what is longer has to be learnt")]
+    [TestCase("Apart", null, ExpectedResult = "25000 0 0")]
+    [TestCase("Apart", 7000L, ExpectedResult = "7000 0 0")]
+    [TestCase("Spread", 7000L, ExpectedResult = "0 0 0", Description = "the twin is served on the front's CPU")]
     public string Polling(string placement, long? pollMaxNs)
     {
         PlacedPolling polling = PlacedPolling.Of(Enum.Parse<Placement>(placement), pollMaxNs);
-        return $"{polling.MaxNs} {polling.MinNs}";
+        return $"{polling.MaxNs} {polling.MinNs} {polling.Turns}";
     }
 
     [Test]

@@ -1,5 +1,6 @@
 using NUnit.Framework;
 using RingCore.Aio;
+using RingCore.Posix;
 
 namespace RingCore.Tests.Aio;
 
@@ -119,6 +120,67 @@ public sealed class PollingTests(FdMonitorKind monitor) : AioFixture(monitor)
         PollUntil(context, () => context.Statistics.Sleeps > sleeps);
         Assert.That(ring.Begins, Is.GreaterThan(0));
         Assert.That(ring.Ends, Is.EqualTo(ring.Begins));
+    }
+
+    [TestCase(1)]
+    [TestCase(4)]
+    public void In_turns_it_looks_once_for_each_and_once_more(int turns)
+    {
+        using AioContext context = CreateContext(OneSecondNs);
+        context.PollTurns = turns;
+        using EventNotifier notifier = new();
+        int looks = 0;
+        context.SetEventNotifier(notifier, new AioHandler
+        {
+            Notified = () => { },
+            Poll = () =>
+            {
+                looks++;
+                return false;
+            },
+        });
+        SleepOnce(context);
+        long sleeps = context.Statistics.Sleeps;
+        using AioTimer timer = context.CreateTimer(() => { });
+        timer.Arm(TimeSpan.FromMilliseconds(50));
+        context.Poll(blocking: false); // takes the notification that arming left
+        looks = 0;
+        context.Poll(blocking: true);
+        Assert.That((looks, context.Statistics.Sleeps - sleeps), Is.EqualTo((turns + 1, 1L)));
+    }
+
+    [Test]
+    public void In_turns_a_peer_on_the_same_CPU_is_served_without_a_kick()
+    {
+        const int Requests = 300;
+        int cpu = ThreadScheduling.GetAffinity()[0];
+        using AioContext context = CreateContext(OneSecondNs);
+        context.PollTurns = 4;
+        using Ring ring = new();
+        context.SetEventNotifier(ring.Kick, ring.Handler);
+        int submitted = 0;
+        Thread guest = new(() =>
+        {
+            Assert.That(ThreadScheduling.TrySetAffinity([cpu]), Is.Zero);
+            for (; submitted < Requests; Thread.Yield())
+            {
+                if (Volatile.Read(ref submitted) == ring.Served)
+                {
+                    submitted++;
+                    ring.Submit();
+                }
+            }
+        });
+        Thread loop = new(() =>
+        {
+            Assert.That(ThreadScheduling.TrySetAffinity([cpu]), Is.Zero);
+            guest.Start();
+            PollUntil(context, () => ring.Served == Requests);
+        });
+        loop.Start();
+        loop.Join();
+        guest.Join();
+        Assert.That(context.Statistics.PollHits, Is.GreaterThan(Requests / 2));
     }
 
     [Test]

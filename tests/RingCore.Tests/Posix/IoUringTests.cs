@@ -196,6 +196,67 @@ public sealed unsafe class IoUringTests
         Assert.That((results[2], results[3]), Is.EqualTo((-Errno.ECANCELED, 0)));
     }
 
+    [TestCaseSource(nameof(Setups))]
+    public void A_poll_that_stays_completes_for_every_signal_though_nobody_reads_the_counter(IoUringSetup setup)
+    {
+        using IoUring ring = Create(8, setup);
+        using EventFd eventFd = new();
+        IoUringSqe* sqe = ring.GetSqe();
+        sqe->PreparePollMultishot(eventFd.Descriptor, PollEvents.In);
+        sqe->UserData = 1;
+        Assert.That(ring.SubmitAndWait(0), Is.EqualTo(1));
+        for (int i = 0; i < 100; i++)
+        {
+            Assert.That(ring.Completions, Is.Zero);
+            eventFd.Signal();
+            IoUringCqe cqe = WaitForOne(ring);
+            Assert.That((cqe.UserData, (PollEvents)cqe.Result, cqe.HasMore), Is.EqualTo((1ul, PollEvents.In, true)));
+        }
+
+        sqe = ring.GetSqe();
+        sqe->PreparePollRemove(1);
+        sqe->UserData = 2;
+        Dictionary<ulong, (int Result, bool HasMore)> last = [];
+        for (int i = 0; i < 2; i++)
+        {
+            IoUringCqe cqe = WaitForOne(ring);
+            last.Add(cqe.UserData, (cqe.Result, cqe.HasMore));
+        }
+
+        Assert.That((last[1], last[2]), Is.EqualTo(((-Errno.ECANCELED, false), (0, false))));
+    }
+
+    [Test]
+    public void Waiting_for_requests_does_not_look_like_waiting_for_a_disk()
+    {
+        using EventFd never = new();
+        using ManualResetEventSlim over = new();
+        bool isKnown = false;
+        Thread waiter = new(() =>
+        {
+            using IoUring ring = Create(8);
+            isKnown = (ring.Features & IoUringFeatures.NoIoWait) != 0;
+            ring.GetSqe()->PreparePollAdd(never.Descriptor, PollEvents.In);
+            while (isKnown && !over.IsSet)
+            {
+                ring.SubmitAndWait(1, 300_000_000);
+            }
+        });
+        waiter.Start();
+        int least = int.MaxValue;
+        for (int i = 0; i < 100 && least > 0; i++)
+        {
+            Thread.Sleep(10); // others may well wait for a disk now and then
+            string line = File.ReadLines("/proc/stat").First(l => l.StartsWith("procs_blocked ", StringComparison.Ordinal));
+            least = Math.Min(least, int.Parse(line.Split(' ')[1], System.Globalization.CultureInfo.InvariantCulture));
+        }
+
+        over.Set();
+        waiter.Join();
+        Assume.That(isKnown, "this kernel counts every wait");
+        Assert.That(least, Is.Zero);
+    }
+
     [Test]
     public void Deferred_work_is_announced_without_a_system_call()
     {
