@@ -24,7 +24,10 @@ internal sealed class RetiredEventFds
 
     /// <summary>Closes them after a grace period.</summary>
     /// <param name="device">Whose threads signal them.</param>
-    /// <param name="keepEdges">An edge that the client has not fetched moves on to what its line is bound to now.</param>
+    /// <param name="keepEdges">
+    /// An edge that the client has not fetched moves on to what its line is bound to now. From a client that fetches none, as ours, that
+    /// is one interrupt too many.
+    /// </param>
     internal void Close(IVirtioDevice device, bool keepEdges)
     {
         if (_retired.Count == 0)

@@ -114,6 +114,11 @@ internal sealed partial class FrontQueue
     public void Follow(Placement placement)
     {
         Driver.UsesTwin = placement == FuseFront.Disk.Placement.Spread;
+        if (Channel is { } channel)
+        {
+            channel.TakesTurns &= placement == FuseFront.Disk.Placement.Together;
+        }
+
         PlacedPolling polling = PlacedPolling.Of(placement, _pollMaxNs);
         Context.PollMaxNs = polling.MaxNs;
         Context.PollMinNs = polling.MinNs;

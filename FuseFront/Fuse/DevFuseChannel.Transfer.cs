@@ -49,7 +49,6 @@ internal sealed unsafe partial class DevFuseChannel
         received = 0;
         Outcome outcome = Outcome.BatchFull;
         bool wasIdle = InFlight == 0;
-        _comeAlone &= wasIdle;
         for (int i = 0; i < limit; i++)
         {
             if (_nextSlot == NoSlot && !Slots.TryTake(out _nextSlot))
@@ -81,7 +80,7 @@ internal sealed unsafe partial class DevFuseChannel
 
         if (received != 0)
         {
-            _comeAlone |= wasIdle && received == 1 && outcome == Outcome.Dry;
+            _comeAlone = wasIdle && received == 1 && (_comeAlone || outcome == Outcome.Dry);
             Statistics.Batches++;
             EndBatch();
         }

@@ -37,7 +37,7 @@ public sealed class EventNotifier : IDisposable
         IsEventFd = isEventFd;
     }
 
-    /// <summary>True when it certainly is an eventfd: a read of it never occupies a thread, whatever a peer that shares it does.</summary>
+    /// <summary>True when it certainly is an eventfd: each signal makes an edge, whether or not anybody reads.</summary>
     internal bool IsEventFd { get; }
 
     /// <summary>The end that is watched.</summary>
@@ -46,7 +46,7 @@ public sealed class EventNotifier : IDisposable
     /// <summary>The end that is written, and handed to peers.</summary>
     public FileDescriptor WriteDescriptor => _pipe?.WriteEnd ?? _eventFd!.Descriptor;
 
-    /// <summary>Makes the watched end readable. A notifier that is full is as good as signalled; false for any other error.</summary>
+    /// <summary>Makes the watched end readable, once more. One that is full stays as it is (<see cref="EventFd.Signal"/>); false for any other error.</summary>
     public bool Signal()
     {
         if (_pipe is null)

@@ -66,6 +66,9 @@ internal sealed class FdNode(FileDescriptor descriptor, EventNotifier? notifier)
 
     internal PollEvents ArmedFor { get; set; }
 
+    /// <summary>io_uring: the poll stays armed when it completes.</summary>
+    internal bool IsMultishot { get; set; }
+
     /// <summary>io_uring: in the list of polls to be submitted, linked by <see cref="NextArm"/>.</summary>
     internal bool IsArmQueued { get; set; }
 
@@ -109,6 +112,7 @@ internal sealed class FdNode(FileDescriptor descriptor, EventNotifier? notifier)
         Watched = PollEvents.None;
         IsArmed = false;
         ArmedFor = PollEvents.None;
+        IsMultishot = false;
         IsArmQueued = false;
         NextArm = null;
     }

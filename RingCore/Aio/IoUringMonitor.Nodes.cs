@@ -46,7 +46,7 @@ internal sealed partial class IoUringMonitor
     private void Complete(FdNode node, IoUringCqe cqe)
     {
         int result = cqe.Result;
-        bool isEdge = _hasMultishot && (node.ArmedFor & PollEvents.Edge) != 0;
+        bool isEdge = node.IsMultishot;
         node.IsArmed = cqe.HasMore;
         if (node.Handler is null)
         {
@@ -67,7 +67,7 @@ internal sealed partial class IoUringMonitor
 
         if (isEdge && result == -Errno.EINVAL)
         {
-            _hasMultishot = false; // before Linux 5.13
+            _hasMultishot = false; // before Linux 5.13; several may have been armed before the first one tells
             result = -Errno.ECANCELED;
         }
 
@@ -129,7 +129,8 @@ internal sealed partial class IoUringMonitor
     private unsafe void Arm(FdNode node, IoUringSqe* sqe)
     {
         node.ArmedFor = node.Watched;
-        if ((node.Watched & PollEvents.Edge) != 0 && _hasMultishot)
+        node.IsMultishot = (node.Watched & PollEvents.Edge) != 0 && _hasMultishot;
+        if (node.IsMultishot)
         {
             sqe->PreparePollMultishot(node.Descriptor, node.Watched);
         }
@@ -143,10 +144,14 @@ internal sealed partial class IoUringMonitor
         node.IsArmed = true;
     }
 
+    /// <summary>
+    /// Ends the poll. Not by IORING_OP_POLL_REMOVE: that refuses while an event is on its way (EALREADY), after which a poll that
+    /// stays would stay for good. An event that is lost by it is none: the next watch looks at the descriptor.
+    /// </summary>
     private unsafe void Cancel(FdNode node)
     {
         IoUringSqe* sqe = GetSqe();
-        sqe->PreparePollRemove((ulong)node.Slot);
+        sqe->PrepareCancel((ulong)node.Slot);
         sqe->UserData = CancelTag;
     }
 }

@@ -3,8 +3,8 @@ using RingCore.Posix;
 namespace RingCore.Aio;
 
 /// <summary>
-/// Waits with polls of an io_uring(7). Those of eventfds stay armed: each signal is an edge, and completes them once more.
-/// Those of other descriptors are for one event. What fired is armed again by the next wait: one system call submits all of
+/// Waits with polls of an io_uring(7). Those with <see cref="PollEvents.Edge"/> stay armed: each signal of the eventfd completes
+/// them once more. All others are for one event. What fired is armed again by the next wait: one system call submits all of
 /// these and what the ring's clients prepared, and waits; and since arming looks at the descriptor, the watch is level
 /// triggered. A round that must not wait and has nothing to submit needs no system call at all.
 /// </summary>

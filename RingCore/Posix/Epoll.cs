@@ -6,7 +6,7 @@ namespace RingCore.Posix;
 
 /// <summary>
 /// One epoll(7) instance and a buffer of events. <see cref="Wait"/> and the events it leaves are for one thread at a time;
-/// allocates nothing after construction. Level triggered.
+/// allocates nothing after construction. Level triggered but for <see cref="PollEvents.Edge"/>.
 /// </summary>
 public sealed unsafe class Epoll : IDisposable
 {

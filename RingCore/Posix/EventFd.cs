@@ -40,8 +40,9 @@ public sealed unsafe class EventFd : IDisposable
     public FileDescriptor Descriptor { get; }
 
     /// <summary>
-    /// Adds one. A full counter (EAGAIN) is as good as signalled; returns false for any other error. Waits while the counter is
-    /// full and a peer has made it a blocking one.
+    /// Adds one, which wakes whoever polls. Not if the counter is full (EAGAIN), to which it never comes unless a peer fills it, and then
+    /// that peer's own signals are what is lost; returns false for any other error. Waits while the counter is full and a peer has made
+    /// it a blocking one.
     /// </summary>
     public bool Signal()
     {
@@ -51,8 +52,7 @@ public sealed unsafe class EventFd : IDisposable
     }
 
     /// <summary>
-    /// As <see cref="Signal"/>, for a thread that nobody could free: asks for room first, since a full counter is as good as
-    /// signalled. One that a peer fills right between the two, and has made a blocking one, still holds the caller.
+    /// As <see cref="Signal"/>, for a thread that nobody could free: asks for room first. One that a peer fills right between the two, and has made a blocking one, still holds the caller.
     /// </summary>
     public void SignalIfRoom()
     {

@@ -187,6 +187,55 @@ public sealed class NotifiedTests(FdMonitorKind monitor) : AioFixture(monitor)
     }
 
     [Test]
+    public void A_signal_right_before_the_handler_goes_leaves_no_watch_behind()
+    {
+        using AioContext context = CreateContext();
+        using EventNotifier notifier = new();
+        context.SetEventNotifier(notifier, new AioHandler { Notified = () => Assert.Fail("deleted") });
+        PollAFew(context);
+        context.ScheduleOneShot(() =>
+        {
+            notifier.Signal();
+            context.SetEventNotifier(notifier, null);
+        });
+        PollAFew(context);
+
+        const int Signals = 50;
+        bool isOver = false;
+        using AioTimer timer = context.CreateTimer(() => isOver = true);
+        timer.Arm(TimeSpan.FromMilliseconds(4 * Signals));
+        Thread signaller = new(() =>
+        {
+            for (int i = 0; i < Signals; i++)
+            {
+                notifier.Signal();
+                Thread.Sleep(1);
+            }
+        });
+        signaller.Start();
+        long rounds = context.Statistics.Rounds;
+        PollUntil(context, () => isOver);
+        signaller.Join();
+        Assert.That(context.Statistics.Rounds - rounds, Is.LessThan(Signals / 2), "nobody's signals wake nobody");
+    }
+
+    [Test]
+    public void A_signal_right_before_the_next_handler_does_not_keep_it_from_being_told_again_and_again()
+    {
+        using AioContext context = CreateContext();
+        using EventNotifier notifier = new();
+        int reads = 0;
+        context.SetEventNotifier(notifier, new AioHandler { Notified = () => { } });
+        PollAFew(context);
+        context.ScheduleOneShot(() =>
+        {
+            notifier.Signal();
+            context.SetEventNotifier(notifier, new AioHandler { Read = () => reads++ });
+        });
+        PollUntil(context, () => reads == 10);
+    }
+
+    [Test]
     public void A_context_moves_to_another_thread_with_its_signals()
     {
         using AioContext context = CreateContext();
