@@ -44,12 +44,11 @@ internal sealed unsafe partial class DevFuseChannel
         ResumeReceiving();
     }
 
-    private Outcome ReceiveBatch(int limit, out int received)
+    private Outcome ReceiveBatch(out int received)
     {
         received = 0;
         Outcome outcome = Outcome.BatchFull;
-        bool wasIdle = InFlight == 0;
-        for (int i = 0; i < limit; i++)
+        for (int i = 0; i < BatchLimit; i++)
         {
             if (_nextSlot == NoSlot && !Slots.TryTake(out _nextSlot))
             {
@@ -80,7 +79,6 @@ internal sealed unsafe partial class DevFuseChannel
 
         if (received != 0)
         {
-            _comeAlone = wasIdle && received == 1 && (_comeAlone || outcome == Outcome.Dry);
             Statistics.Batches++;
             EndBatch();
         }

@@ -29,9 +29,6 @@ internal sealed unsafe partial class DevFuseChannel : FuseChannel
     // Receiving has stopped for want of a slot.
     private bool _starved;
 
-    // Requests come one at a time, each after the answer to the last: looking for a second one is a system call for nothing.
-    private bool _comeAlone;
-
     /// <param name="beside">
     /// Counters of the channel that this one serves beside, on the same thread: then it only gets what that one does not, and
     /// busy-polling does not look at it.
@@ -104,20 +101,16 @@ internal sealed unsafe partial class DevFuseChannel : FuseChannel
 
     private void OnReadable()
     {
-        if (ReceiveHooked(isAskedAgain: true) == 1 && TakesTurns && _hooked)
+        if (ReceiveHooked() == 1 && TakesTurns && _hooked)
         {
             Context.YieldNextEvent(_device.Descriptor);
         }
     }
 
     /// <summary>One batch while the descriptor is watched. Returns the number of requests.</summary>
-    /// <param name="isAskedAgain">
-    /// What it leaves behind is looked for again in any case: the watch is level triggered, but only the channel that the kernel has
-    /// woken is told so.
-    /// </param>
-    private int ReceiveHooked(bool isAskedAgain)
+    private int ReceiveHooked()
     {
-        if (ReceiveBatch(isAskedAgain && _comeAlone && InFlight == 0 ? 1 : BatchLimit, out int received) == Outcome.NoSlot)
+        if (ReceiveBatch(out int received) == Outcome.NoSlot)
         {
             // Level-triggered readiness would wake this loop over and over. The wake-up was this channel's alone, so the others
             // are told to look for what it leaves behind.
@@ -135,7 +128,7 @@ internal sealed unsafe partial class DevFuseChannel : FuseChannel
     /// </summary>
     private bool PollDevice()
     {
-        return _hooked && Context.PollTurns == 0 && ReceiveHooked(isAskedAgain: true) != 0;
+        return _hooked && Context.PollTurns == 0 && ReceiveHooked() != 0;
     }
 
     private void Resume()
@@ -144,13 +137,13 @@ internal sealed unsafe partial class DevFuseChannel : FuseChannel
         {
             if (_hooked)
             {
-                ReceiveHooked(isAskedAgain: false);
+                ReceiveHooked();
             }
 
             return;
         }
 
-        switch (ReceiveBatch(BatchLimit, out _))
+        switch (ReceiveBatch(out _))
         {
             case Outcome.Dry:
                 _starved = false;
