@@ -69,7 +69,9 @@ internal sealed partial class FrontQueue
     /// <param name="takesHints">The device follows them.</param>
     /// <param name="othersTotal">As <see cref="IPlacedQueue.OthersTotal"/>.</param>
     /// <param name="pollMaxNs">Longest look for work before sleeping, in nanoseconds; null leaves it to the placement.</param>
-    public void Place(Affinity affinity, PlacementHints hints, bool takesHints, Func<long> othersTotal, long? pollMaxNs)
+    /// <param name="notBeside">As <see cref="QueuePlacement"/>'s.</param>
+    public void Place(
+        Affinity affinity, PlacementHints hints, bool takesHints, Func<long> othersTotal, long? pollMaxNs, GrowingPause notBeside)
     {
         _hints = hints;
         _takesHints = takesHints;
@@ -84,7 +86,7 @@ internal sealed partial class FrontQueue
             int[] cpus = ThreadScheduling.GetAffinity();
             _homeCpu = cpus[Index % cpus.Length];
             _submitter = new TaskCpu();
-            Context.Invoke(() => _placement = new QueuePlacement(this));
+            Context.Invoke(() => _placement = new QueuePlacement(this, notBeside));
             Context.AddRoundEnd(ObserveLoad);
         }
     }

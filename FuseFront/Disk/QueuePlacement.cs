@@ -31,7 +31,7 @@ internal sealed class QueuePlacement : IDisposable
     private readonly IPlacedQueue _queue;
     private readonly BesideTrial _trial = new();
     private readonly GrowingPause _freedom = new();
-    private readonly GrowingPause _notBeside = new();
+    private readonly GrowingPause _notBeside;
     private long _nextLook;
     private long _nextGuard;
     private QueueTotals _seen;
@@ -44,9 +44,14 @@ internal sealed class QueuePlacement : IDisposable
     private int _timesWanted;
     private bool _isForbidden;
 
+    /// <param name="notBeside">
+    /// How long to leave <see cref="Placement.Beside"/> off after it failed. The disk's queues share one: what took the CPU that the
+    /// device looked for work on takes it from all of them.
+    /// </param>
     /// <param name="meanDelayNs">As <see cref="RunDelayMeter.MeanDelayNs"/>; null: the calling thread's.</param>
-    public QueuePlacement(IPlacedQueue queue, Func<long>? meanDelayNs = null)
+    public QueuePlacement(IPlacedQueue queue, GrowingPause notBeside, Func<long>? meanDelayNs = null)
     {
+        _notBeside = notBeside;
         _meter = meanDelayNs is null ? new RunDelayMeter() : null;
         _meanDelayNs = meanDelayNs ?? _meter!.MeanDelayNs;
         _queue = queue;

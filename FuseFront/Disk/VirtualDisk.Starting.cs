@@ -104,10 +104,16 @@ public sealed partial class VirtualDisk
 
     private void PlaceQueues(VirtualDiskOptions options)
     {
+        GrowingPause notBeside = new();
         foreach (FrontQueue queue in _queues)
         {
             queue.Place(
-                options.Affinity, _hints, _transport.TakesPlacement(queue.Index), () => OthersTotal(queue), options.PollMaxNs);
+                options.Affinity,
+                _hints,
+                _transport.TakesPlacement(queue.Index),
+                () => OthersTotal(queue),
+                options.PollMaxNs,
+                notBeside);
         }
     }
 

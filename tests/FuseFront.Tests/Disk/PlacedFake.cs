@@ -62,7 +62,7 @@ internal sealed class PlacedFake : IPlacedQueue
 
         Thread thread = new(() =>
         {
-            using QueuePlacement placement = new(this, () => MeanDelayNs);
+            using QueuePlacement placement = new(this, new GrowingPause(), () => MeanDelayNs);
 
             // A last move that is made again and again ends the loop, one that is to hold is looked at a little longer.
             int least = moves > 1 ? 0 : 20;
