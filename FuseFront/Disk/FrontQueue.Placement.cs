@@ -145,6 +145,7 @@ internal sealed partial class FrontQueue
             if (_givesTurns)
             {
                 // Alone with the application, which waits for this one answer. With more of them, others had better come meanwhile.
+                // In turns the time does not count, as long as there is one.
                 Context.PollMaxNs = Driver.IsServing && Driver.Outstanding == 1 && channel.InFlight == 1 ? 1 : 0;
             }
         }

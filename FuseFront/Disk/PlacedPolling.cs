@@ -6,7 +6,7 @@ namespace FuseFront.Disk;
 /// <param name="Turns">For the answer to a lone request: so often it lets others run first, instead (AioContext.PollTurns).</param>
 internal readonly record struct PlacedPolling(long MaxNs, long MinNs, int Turns = 0)
 {
-    /// <summary>The device needs one. Were it interrupted, or had it to wait for the medium, more would not help.</summary>
+    /// <summary>The device mostly needs one or two. If it was interrupted, or waits for the medium, more than this would not help.</summary>
     private const int LoneTurns = 4;
 
     /// <summary>About what a wake-up across CPUs costs: looking for so long instead can at most double it.</summary>
