@@ -19,7 +19,6 @@ internal sealed partial class FrontQueue
     private TaskCpu? _submitter;
     private readonly CpuTrail _trail = new();
     private int _homeCpu;
-    private bool _givesTurns;
     private long _seenBatches;
     private long _seenBatched;
 
@@ -124,8 +123,7 @@ internal sealed partial class FrontQueue
         PlacedPolling polling = PlacedPolling.Of(placement, _pollMaxNs);
         Context.PollMaxNs = polling.MaxNs;
         Context.PollMinNs = polling.MinNs;
-        Context.PollTurns = polling.Turns;
-        _givesTurns = polling.Turns > 0 && _placement is not null;
+        Context.PollYields = polling.Yields;
     }
 
     /// <summary>
@@ -142,10 +140,10 @@ internal sealed partial class FrontQueue
             BlkQueueStatistics driver = Driver.Statistics;
             QueueTotals totals = new(served.TotalOperations, served.TotalBytes, driver.KicksSent + driver.Irqs);
             _placement!.Observe(totals, channel.InFlight, channel.SubmitterThread);
-            if (_givesTurns)
+            if (Context.PollYields > 0)
             {
                 // Alone with the application, which waits for this one answer. With more of them, others had better come meanwhile.
-                // In turns the time does not count, as long as there is one.
+                // The time does not count where yields do, as long as it is above 0.
                 Context.PollMaxNs = Driver.IsServing && Driver.Outstanding == 1 && channel.InFlight == 1 ? 1 : 0;
             }
         }

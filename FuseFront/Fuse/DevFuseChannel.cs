@@ -124,11 +124,11 @@ internal sealed unsafe partial class DevFuseChannel : FuseChannel
 
     /// <summary>
     /// There is no memory to look at: the probe is a read that finds nothing. What it finds is served at once, so that nothing
-    /// received can be forgotten when polling ends. Where the loop waits in turns, it is for an answer, and others may take what comes.
+    /// received can be forgotten when polling ends. Where the loop yields, it is for an answer, and others may take what comes.
     /// </summary>
     private bool PollDevice()
     {
-        return _hooked && Context.PollTurns == 0 && ReceiveHooked() != 0;
+        return _hooked && Context.PollYields == 0 && ReceiveHooked() != 0;
     }
 
     private void Resume()

@@ -1,5 +1,3 @@
-using RingCore.Posix;
-
 namespace RingCore.Aio;
 
 /// <content>Busy-polling: looking for work without the kernel, while the peers need not notify.</content>
@@ -20,7 +18,7 @@ public sealed partial class AioContext
         bool found = _needsPollCheck && CheckOnce();
         if (mayPoll && !found)
         {
-            long timeNs = timeoutNs == 0 ? 0 : PollTurns > 0 ? maxNs : _polling.Bound(maxNs);
+            long timeNs = timeoutNs == 0 ? 0 : PollYields > 0 ? maxNs : _polling.Bound(maxNs);
             timeNs = timeoutNs < 0 ? timeNs : Math.Min(timeNs, timeoutNs);
             found = timeNs > 0 ? BusyPoll(timeNs) : LookOnce();
         }
@@ -77,30 +75,52 @@ public sealed partial class AioContext
     {
         _monitor!.Submit(); // what was prepared must not wait for the end of polling
         StartPolling();
-        int turns = PollTurns;
-        long end = turns > 0 ? 0 : MonotonicClock.Nanoseconds + timeNs;
+        bool found = PollYields > 0 ? LookBetweenYields(PollYields) : LookUntil(MonotonicClock.Nanoseconds + timeNs);
+        if (found)
+        {
+            Statistics.PollHits++;
+        }
+        else
+        {
+            Statistics.PollMisses++;
+        }
+
+        return found;
+    }
+
+    private bool LookUntil(long end)
+    {
         do
         {
-            // A notification is found like any other work: bottom halves, timers and changes of other threads come with one.
-            // So is what the kernel has ready, the completions of the ring's clients above all.
-            if (LookOnce() || _waker.IsNotified || _monitor.HasWork)
+            if (HasSomething())
             {
-                Statistics.PollHits++;
                 return true;
             }
         }
-        while (turns > 0 ? GiveTurn(ref turns) : MonotonicClock.Nanoseconds < end);
+        while (MonotonicClock.Nanoseconds < end);
 
-        Statistics.PollMisses++;
         return false;
     }
 
-    private static bool GiveTurn(ref int turns)
+    // TryPolling looks once more after the last.
+    private bool LookBetweenYields(int yields)
     {
-        ThreadScheduling.Yield();
-        turns--; // the last turn is followed by a look, by CheckOnce
-        return turns > 0;
+        for (; yields > 0; yields--)
+        {
+            if (HasSomething())
+            {
+                return true;
+            }
+
+            Thread.Yield();
+        }
+
+        return false;
     }
+
+    // A notification is found like any other work: bottom halves, timers and changes of other threads come with one. So is what
+    // the kernel has ready, the completions of the ring's clients above all.
+    private bool HasSomething() => LookOnce() || _waker.IsNotified || _monitor!.HasWork;
 
     private bool LookOnce()
     {

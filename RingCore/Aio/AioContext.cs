@@ -89,11 +89,11 @@ public sealed partial class AioContext : IDisposable
     }
 
     /// <summary>
-    /// Above 0, busy-polling is not for a time, but for so many turns: after each look in vain whoever else wants this thread's CPU
-    /// runs first (sched_yield(2)). For a peer on the same CPU, which will have done its part by then, or will take longer anyway.
+    /// Above 0, busy-polling is not for a time, but for so many looks, after each of which whoever else wants this thread's CPU runs
+    /// first (<see cref="Thread.Yield"/>). For a peer on the same CPU, which will have done its part by then, or will take longer anyway.
     /// <see cref="PollMaxNs"/> still has to be above 0. Loop's thread; holds from the next round on.
     /// </summary>
-    public int PollTurns { get; set; }
+    public int PollYields { get; set; }
 
     /// <summary>The polling time that the context has settled on, in nanoseconds.</summary>
     public long PollTimeNs => _polling.TimeNs;

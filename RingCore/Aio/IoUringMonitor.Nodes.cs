@@ -144,10 +144,7 @@ internal sealed partial class IoUringMonitor
         node.IsArmed = true;
     }
 
-    /// <summary>
-    /// Ends the poll. Not by IORING_OP_POLL_REMOVE: that refuses while an event is on its way (EALREADY), after which a poll that
-    /// stays would stay for good. An event that is lost by it is none: the next watch looks at the descriptor.
-    /// </summary>
+    // An event that is lost by it is none: the next watch looks at the descriptor.
     private unsafe void Cancel(FdNode node)
     {
         IoUringSqe* sqe = GetSqe();

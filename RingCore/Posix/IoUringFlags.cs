@@ -59,7 +59,6 @@ public enum IoUringOp : byte
     ReadFixed = 4,
     WriteFixed = 5,
     PollAdd = 6,
-    PollRemove = 7,
     SyncFileRange = 8,
     Timeout = 11,
     AsyncCancel = 14,

@@ -113,7 +113,7 @@ public unsafe struct IoUringSqe
     }
 
     /// <summary>
-    /// A poll that stays, and completes again and again (IORING_CQE_F_MORE) until it is removed, fails, or finds the completion
+    /// A poll that stays, and completes again and again (IORING_CQE_F_MORE) until it is cancelled, fails, or finds the completion
     /// ring full (Linux 5.13; EINVAL before). Edge triggered, <see cref="PollEvents.Edge"/>, whether or not that is asked for.
     /// </summary>
     public void PreparePollMultishot(FileDescriptor fd, PollEvents events)
@@ -122,15 +122,10 @@ public unsafe struct IoUringSqe
         Length = 1; // IORING_POLL_ADD_MULTI
     }
 
-    /// <summary>Ends the poll whose entry had <paramref name="userData"/>; that one then completes with ECANCELED.</summary>
-    public void PreparePollRemove(ulong userData)
-    {
-        Opcode = IoUringOp.PollRemove;
-        _fd = -1;
-        Address = userData;
-    }
-
-    /// <summary>Cancels the entry that had <paramref name="userData"/>.</summary>
+    /// <summary>
+    /// Cancels the entry that had <paramref name="userData"/>, which then completes with ECANCELED. For a poll, too:
+    /// IORING_OP_POLL_REMOVE refuses while an event is on its way (EALREADY), after which a poll that stays would stay for good.
+    /// </summary>
     public void PrepareCancel(ulong userData)
     {
         Opcode = IoUringOp.AsyncCancel;

@@ -23,9 +23,6 @@ internal static unsafe partial class Libc
     [LibraryImport(Name, SetLastError = true)]
     internal static partial int setsid();
 
-    [LibraryImport(Name, EntryPoint = "sched_yield")]
-    internal static partial int sched_yield();
-
     // The C library of Debian 12 does not wrap these two, and their numbers differ from machine to machine.
     internal static int sched_setattr(int tid, SchedAttributes* attributes) =>
         (int)syscall(IsX64 ? 314 : 274, tid, (nint)attributes, 0, 0, 0, 0);

@@ -47,9 +47,6 @@ public static unsafe class ThreadScheduling
         return (long)attributes.Runtime;
     }
 
-    /// <summary>Lets the other threads that want this one's CPU run first (sched_yield(2)).</summary>
-    public static void Yield() => Libc.sched_yield();
-
     /// <summary>Back to SCHED_OTHER. Returns 0 or an errno.</summary>
     public static int TrySetNormal(int threadId = 0) => TrySetPolicy(threadId, SchedOther);
 

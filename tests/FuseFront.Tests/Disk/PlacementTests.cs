@@ -51,7 +51,7 @@ public sealed class PlacementTests
     public string Polling(string placement, long? pollMaxNs)
     {
         PlacedPolling polling = PlacedPolling.Of(Enum.Parse<Placement>(placement), pollMaxNs);
-        return $"{polling.MaxNs} {polling.MinNs} {polling.Turns}";
+        return $"{polling.MaxNs} {polling.MinNs} {polling.Yields}";
     }
 
     [Test]

@@ -403,7 +403,7 @@ public sealed class FdHandlerTests(FdMonitorKind monitor) : AioFixture(monitor)
         {
             foreach (IoThread thread in threads)
             {
-                Assert.That(SpinWait.SpinUntil(() => IsAsleep(thread.ThreadId), Patience), Is.True);
+                Assert.That(SpinWait.SpinUntil(() => TaskState.IsAsleep(thread.ThreadId), Patience), Is.True);
             }
 
             shared.Signal();
@@ -416,12 +416,6 @@ public sealed class FdHandlerTests(FdMonitorKind monitor) : AioFixture(monitor)
         {
             thread.Dispose();
         }
-    }
-
-    private static bool IsAsleep(int threadId)
-    {
-        string stat = File.ReadAllText($"/proc/self/task/{threadId}/stat");
-        return stat[stat.LastIndexOf(')') + 2] == 'S';
     }
 
     [Test]

@@ -124,10 +124,10 @@ public sealed class PollingTests(FdMonitorKind monitor) : AioFixture(monitor)
 
     [TestCase(1)]
     [TestCase(4)]
-    public void In_turns_it_looks_once_for_each_and_once_more(int turns)
+    public void With_yields_it_looks_once_for_each_and_once_more(int yields)
     {
         using AioContext context = CreateContext(OneSecondNs);
-        context.PollTurns = turns;
+        context.PollYields = yields;
         using EventNotifier notifier = new();
         int looks = 0;
         context.SetEventNotifier(notifier, new AioHandler
@@ -146,16 +146,16 @@ public sealed class PollingTests(FdMonitorKind monitor) : AioFixture(monitor)
         context.Poll(blocking: false); // takes the notification that arming left
         looks = 0;
         context.Poll(blocking: true);
-        Assert.That((looks, context.Statistics.Sleeps - sleeps), Is.EqualTo((turns + 1, 1L)));
+        Assert.That((looks, context.Statistics.Sleeps - sleeps), Is.EqualTo((yields + 1, 1L)));
     }
 
     [Test]
-    public void In_turns_a_peer_on_the_same_CPU_is_served_without_a_kick()
+    public void With_yields_a_peer_on_the_same_CPU_is_served_without_a_kick()
     {
         const int Requests = 300;
         int cpu = ThreadScheduling.GetAffinity()[0];
         using AioContext context = CreateContext(OneSecondNs);
-        context.PollTurns = 4;
+        context.PollYields = 4;
         using Ring ring = new();
         context.SetEventNotifier(ring.Kick, ring.Handler);
         int submitted = 0;

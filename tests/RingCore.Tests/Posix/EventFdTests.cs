@@ -35,7 +35,7 @@ public sealed class EventFdTests
             fd.Signal();
         });
         held.Start();
-        Assert.That(() => IsAsleep(Volatile.Read(ref threadId)), Is.True.After(30_000, 1));
+        Assert.That(() => TaskState.IsAsleep(Volatile.Read(ref threadId)), Is.True.After(30_000, 1));
         GC.Collect();
         Assert.That(held.IsAlive, Is.True);
         Assert.That(fd.TestAndClear(), Is.True);
@@ -48,8 +48,4 @@ public sealed class EventFdTests
         fd.TestAndClear();
         Assert.That(fd.Descriptor.Write(BitConverter.GetBytes(ulong.MaxValue - 1)), Is.EqualTo(sizeof(ulong)));
     }
-
-    // /proc/TASK/stat: the state follows the name in parentheses.
-    private static bool IsAsleep(int threadId) =>
-        threadId != 0 && File.ReadAllText($"/proc/self/task/{threadId}/stat").Contains(") S ", StringComparison.Ordinal);
 }
