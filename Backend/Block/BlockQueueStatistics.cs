@@ -9,6 +9,9 @@ public sealed class BlockQueueStatistics
     /// <summary>Operations handed to the asynchronous engine, continuations included.</summary>
     public long AsyncSubmissions;
 
+    /// <summary>Of these, reads and writes of memory that the ring knows (registered buffers).</summary>
+    public long RegisteredIos;
+
     /// <summary>System calls made, or wake-ups sent, to start asynchronous operations.</summary>
     public long Enters;
 

@@ -1,3 +1,5 @@
+using RingCore.Memory;
+
 namespace Backend.Block;
 
 /// <summary>
@@ -29,6 +31,9 @@ public abstract class FilterQueue(IBlockQueue below, int index) : IBlockQueue
 
     /// <inheritdoc/>
     public virtual void Commit() => Below.Commit();
+
+    /// <inheritdoc/>
+    public void UseMemory(GuestMemoryMap? memory) => Below.UseMemory(memory);
 
     /// <inheritdoc/>
     public virtual void LetGo() => Below.LetGo();

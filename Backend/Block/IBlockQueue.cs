@@ -1,3 +1,5 @@
+using RingCore.Memory;
+
 namespace Backend.Block;
 
 /// <summary>
@@ -22,6 +24,14 @@ public interface IBlockQueue : IDisposable
 
     /// <summary>It wants to see <see cref="BlockOperation.GetId"/>, and completes it itself.</summary>
     bool TakesGetId => false;
+
+    /// <summary>
+    /// Where the requests to come have their data, most of them; until the next call. The driver may have the kernel keep the
+    /// pages of that memory; null takes this leave back. With no request in flight, on the queue's thread.
+    /// </summary>
+    void UseMemory(GuestMemoryMap? memory)
+    {
+    }
 
     /// <summary>
     /// The queue is about to be drained: whatever is held back on purpose completes soon, with an error where it would have

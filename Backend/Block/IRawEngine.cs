@@ -1,3 +1,5 @@
+using RingCore.Memory;
+
 namespace Backend.Block;
 
 /// <summary>
@@ -11,4 +13,10 @@ internal interface IRawEngine : IDisposable
 
     /// <summary>Starts everything enqueued, with as few system calls as possible.</summary>
     void Submit();
+
+    /// <summary>
+    /// Memory that most transfers are for: its pages may be kept in use by the kernel until the next call. Null when they may
+    /// not. With nothing in flight that is for the former memory.
+    /// </summary>
+    void UseMemory(GuestMemoryMap? memory);
 }

@@ -9,10 +9,18 @@ namespace Backend.Block;
 internal sealed class ImageFile : IDisposable
 {
     private readonly Stack<FileDescriptor> _syncFiles = []; // guarded by itself
+
+    /// <summary>
+    /// The image as it was opened first. Carries the locks, and a device's exclusive use, and is for nothing else: a ring keeps its
+    /// files open for some milliseconds after the process is gone, and who takes the image over then must not find it in use.
+    /// </summary>
+    private readonly FileDescriptor _claim;
+
     private int _flushError;
 
-    private ImageFile(FileDescriptor file, RawImageOptions options)
+    private ImageFile(FileDescriptor claim, FileDescriptor file, RawImageOptions options)
     {
+        _claim = claim;
         File = file;
         Path = options.Path;
         Cache = options.Cache;
@@ -22,7 +30,7 @@ internal sealed class ImageFile : IDisposable
 
     internal CacheMode Cache { get; }
 
-    /// <summary>The image; with O_DIRECT when <see cref="IsDirect"/>. Carries the locks.</summary>
+    /// <summary>The image; with O_DIRECT when <see cref="IsDirect"/>.</summary>
     internal FileDescriptor File { get; }
 
     /// <summary>With <see cref="IsDirect"/>: the image through the page cache, for what is too unaligned for direct I/O.</summary>
@@ -66,21 +74,22 @@ internal sealed class ImageFile : IDisposable
     /// <exception cref="ImageException">Whatever is wrong, with the remedy.</exception>
     internal static ImageFile Open(RawImageOptions options)
     {
-        FileDescriptor fd = OpenDescriptor(options);
+        FileDescriptor claim = OpenDescriptor(options);
+        FileDescriptor? file = null;
         ImageFile? image = null;
         try
         {
-            FileStatus status = FileStatus.Of(fd);
+            FileStatus status = FileStatus.Of(claim);
             CheckKind(options.Path, status);
-            fd.SetNonBlocking(false);
             if (!options.Force)
             {
-                ImageLock.Take(fd, status, options.Path, options.ReadOnly);
+                ImageLock.Take(claim, status, options.Path, options.ReadOnly);
             }
 
             // Asked again under the lock: its former user may just have changed the size.
-            status = FileStatus.Of(fd);
-            image = Describe(fd, status, options);
+            status = FileStatus.Of(claim);
+            file = FileIo.Reopen(claim, options.ReadOnly ? OpenFlags.ReadOnly : OpenFlags.ReadWrite);
+            image = Describe(claim, file, status, options);
             if (options.Cache == CacheMode.None && !image.IsMemory)
             {
                 image.GoDirect(status, options.ReadOnly);
@@ -91,7 +100,8 @@ internal sealed class ImageFile : IDisposable
         catch (Exception e)
         {
             image?.Buffered?.Dispose();
-            fd.Dispose();
+            file?.Dispose();
+            claim.Dispose();
             if (e is PosixException posix)
             {
                 throw new ImageException(options.Path, $"{posix.Message}; use another file or file system", posix);
@@ -103,7 +113,7 @@ internal sealed class ImageFile : IDisposable
 
     /// <summary>
     /// An open file description of the image for one queue's flushes: the kernel reports a write-back error once to each
-    /// description, so that queues which shared one would take each other's. Locks stay with <see cref="File"/>. Any thread.
+    /// description, so that queues which shared one would take each other's. Any thread.
     /// </summary>
     /// <exception cref="ImageException">It cannot be opened again.</exception>
     internal FileDescriptor TakeSyncFile()
@@ -147,14 +157,14 @@ internal sealed class ImageFile : IDisposable
 
         Buffered?.Dispose();
         File.Dispose();
+        _claim.Dispose();
     }
 
     private static FileDescriptor OpenDescriptor(RawImageOptions options)
     {
         try
         {
-            // Non-blocking, since opening a FIFO would wait for its other end. Undone for what turns out to be an image:
-            // on a non-blocking file io_uring answers EAGAIN instead of waiting.
+            // Non-blocking, since opening a FIFO would wait for its other end.
             OpenFlags access = options.ReadOnly ? OpenFlags.ReadOnly : OpenFlags.ReadWrite;
             if (!options.ReadOnly && !options.Force)
             {
@@ -183,26 +193,26 @@ internal sealed class ImageFile : IDisposable
         }
     }
 
-    private static ImageFile Describe(FileDescriptor fd, FileStatus status, RawImageOptions options)
+    private static ImageFile Describe(FileDescriptor claim, FileDescriptor file, FileStatus status, RawImageOptions options)
     {
         bool isDevice = status.Kind == FileKind.BlockDevice;
-        long length = isDevice ? BlockDevice.GetSize(fd) : status.Size;
+        long length = isDevice ? BlockDevice.GetSize(file) : status.Size;
         OpenProblem.CheckLength(options.Path, length);
-        bool canPunch = !options.ReadOnly && (isDevice ? DeviceCanZero(status) : CanPunchHoles(fd, length));
+        bool canPunch = !options.ReadOnly && (isDevice ? DeviceCanZero(status) : CanPunchHoles(file, length));
         var limits = new BlockLimits
         {
             Length = length,
             IsReadOnly = options.ReadOnly,
-            PhysicalBlockSize = isDevice ? Math.Max(512, BlockDevice.GetPhysicalBlockSize(fd)) : 4096,
+            PhysicalBlockSize = isDevice ? Math.Max(512, BlockDevice.GetPhysicalBlockSize(file)) : 4096,
             CanDiscard = canPunch,
             CanWriteZeroes = !options.ReadOnly,
         };
-        return new ImageFile(fd, options)
+        return new ImageFile(claim, file, options)
         {
             Limits = limits,
             IsMemory = status.IsMemory,
             CanPunch = canPunch,
-            AllocateAlignment = isDevice ? BlockDevice.GetLogicalBlockSize(fd) : 1,
+            AllocateAlignment = isDevice ? BlockDevice.GetLogicalBlockSize(file) : 1,
         };
     }
 

@@ -1,47 +1,64 @@
+using NLog;
 using RingCore.Aio;
+using RingCore.Memory;
 using RingCore.Posix;
 
 namespace Backend.Block;
 
 /// <summary>
 /// The engine over a ring of its own: one io_uring_enter starts a whole batch. Completions wake the queue's context through
-/// an eventfd; a polling context sees them in shared memory before that.
+/// an eventfd; a polling context sees them in shared memory before that. The ring knows the image's files and the memory that
+/// requests use, where the kernel lets it (registered files and buffers): less to look up and to pin for each operation.
 /// </summary>
 internal sealed unsafe class IoUringEngine : IRawEngine
 {
     private const uint Entries = 256;
+    private static readonly Logger Log = LogManager.GetCurrentClassLogger();
 
     private readonly AioContext _context;
     private readonly RawTransferPool _transfers;
     private readonly BlockQueueStatistics _statistics;
     private readonly Action<RawTransfer> _finished;
     private readonly IoUring _ring;
-    private readonly EventFd _wake;
+    private readonly EventNotifier _wake = new();
+    private readonly BottomHalf _reapSoon;
+    private readonly bool _mayMute;
+    private readonly RegisteredBuffers _buffers;
+    private readonly FileDescriptor[] _files;
 
     // Enqueued and not yet in the ring, because it was full.
     private RawTransfer? _head;
     private RawTransfer? _tail;
     private uint _inKernel;
-    private bool _enabled;
+    private int _issuer;
 
     /// <summary>Any thread; the ring then belongs to the thread that submits first.</summary>
+    /// <param name="files">All that transfers will name. Stay the caller's; should hold no locks, see <see cref="Dispose"/>.</param>
     /// <exception cref="PosixException">No ring can be had: out of descriptors or memory, or forbidden.</exception>
     internal IoUringEngine(
-        AioContext context, RawTransferPool transfers, BlockQueueStatistics statistics, Action<RawTransfer> finished)
+        AioContext context,
+        RawTransferPool transfers,
+        BlockQueueStatistics statistics,
+        Action<RawTransfer> finished,
+        IEnumerable<FileDescriptor> files)
     {
         _context = context;
         _transfers = transfers;
         _statistics = statistics;
         _finished = finished;
-        _wake = new EventFd();
+        _reapSoon = context.CreateBottomHalf(Reap, "raw image ring");
         try
         {
             _ring = CreateRing();
-            _ring.RegisterEventFd(_wake.Descriptor);
-            context.SetFdHandler(_wake.Descriptor, new AioHandler { Read = Woken, Poll = HasCompletions, PollReady = Reap });
+            _mayMute = (_ring.Setup & IoUringSetup.DeferTaskRun) != 0;
+            _ring.RegisterEventFd(_wake.WriteDescriptor);
+            _files = Register([.. files]);
+            _buffers = new RegisteredBuffers(_ring);
+            context.SetEventNotifier(_wake, new AioHandler { Notified = Reap, Poll = HasCompletions });
         }
         catch
         {
+            _reapSoon.Dispose();
             _ring?.Dispose();
             _wake.Dispose();
             throw;
@@ -64,22 +81,21 @@ internal sealed unsafe class IoUringEngine : IRawEngine
             Refill();
             if (_ring.Unsubmitted == 0)
             {
-                return;
+                break;
             }
 
-            if (!_enabled)
+            if (_issuer == 0)
             {
                 _ring.Enable(); // here, since that makes this thread the ring's single issuer
-                _enabled = true;
+                _issuer = Environment.CurrentManagedThreadId;
             }
 
             _statistics.Enters++;
-            int submitted = _ring.SubmitAndWait(0);
+            int submitted = Enter();
             if (submitted is 0 or -Errno.EAGAIN or -Errno.EBUSY)
             {
-                // The kernel is short of memory, or wants completions reaped first. What is in the ring goes with the next
-                // round, which our own signal brings about.
-                _wake.Signal();
+                // The kernel is short of memory, or wants completions reaped first. What is in the ring goes with the next round.
+                _reapSoon.Schedule();
                 return;
             }
 
@@ -88,11 +104,33 @@ internal sealed unsafe class IoUringEngine : IRawEngine
                 throw new PosixException(-submitted, "io_uring_enter");
             }
         }
+
+        if (HasCompletions())
+        {
+            _reapSoon.Schedule(); // not here: who submits does not expect completions
+        }
     }
 
+    /// <inheritdoc/>
+    public void UseMemory(GuestMemoryMap? memory) => _buffers.Use(memory);
+
+    /// <remarks>
+    /// A closed ring is torn down later, by a kernel worker, and keeps the files open till then: so they are taken out of it here,
+    /// or who unmounts their file system next would find it busy. Also a killed process leaves them open for some milliseconds.
+    /// </remarks>
     public void Dispose()
     {
-        _context.SetFdHandler(_wake.Descriptor, null);
+        _context.SetEventNotifier(_wake, null);
+        _reapSoon.Dispose();
+        if (_issuer == 0 || _issuer == Environment.CurrentManagedThreadId) // the kernel takes it from nobody else
+        {
+            _buffers.Forget();
+            if (_files.Length != 0)
+            {
+                _ring.UnregisterFiles();
+            }
+        }
+
         _ring.Dispose();
         _wake.Dispose();
     }
@@ -110,6 +148,21 @@ internal sealed unsafe class IoUringEngine : IRawEngine
         }
     }
 
+    /// <summary>Registers the files, and returns those that the ring then knows: all or none.</summary>
+    private FileDescriptor[] Register(FileDescriptor[] files)
+    {
+        try
+        {
+            _ring.RegisterFiles(files);
+            return files;
+        }
+        catch (PosixException e)
+        {
+            Log.Debug("files are not registered: {0}", e.Message);
+            return [];
+        }
+    }
+
     /// <summary>Puts the call into the ring; false when there is no room, for it or for its completion.</summary>
     private bool Prepare(RawTransfer transfer)
     {
@@ -124,28 +177,49 @@ internal sealed unsafe class IoUringEngine : IRawEngine
             return false;
         }
 
-        // The vectors stay where they are until the transfer completes, and so does the memory behind them.
-        FileDescriptor file = transfer.File!;
-        switch (transfer.Call)
+        Fill(sqe, transfer);
+        int index = Array.IndexOf(_files, transfer.File);
+        if (index >= 0)
         {
-            case RawCall.Read:
-                sqe->PrepareReadV(file, transfer.Vectors, (uint)transfer.VectorCount, (ulong)transfer.Offset);
-                break;
-            case RawCall.Write:
-                sqe->PrepareWriteV(
-                    file, transfer.Vectors, (uint)transfer.VectorCount, (ulong)transfer.Offset, (uint)transfer.Flags);
-                break;
-            case RawCall.DataSync:
-                sqe->PrepareFSync(file, dataOnly: true);
-                break;
-            default:
-                sqe->PrepareFAllocate(file, (int)transfer.Mode, (ulong)transfer.Offset, (ulong)transfer.Length);
-                break;
+            sqe->SetFixedFile(index);
         }
 
         sqe->UserData = (ulong)transfer.Index;
         _inKernel++;
         return true;
+    }
+
+    private void Fill(IoUringSqe* sqe, RawTransfer transfer)
+    {
+        // The vectors stay where they are until the transfer completes, and so does the memory behind them.
+        FileDescriptor file = transfer.File!;
+        IoVector* vectors = transfer.Vectors;
+        uint count = (uint)transfer.VectorCount;
+        ulong offset = (ulong)transfer.Offset;
+        int buffer = transfer.Call is RawCall.Read or RawCall.Write && count == 1 ? _buffers.Find(*vectors) : -1;
+        _statistics.RegisteredIos += buffer >= 0 ? 1 : 0;
+        switch (transfer.Call)
+        {
+            case RawCall.Read when buffer >= 0:
+                sqe->PrepareReadFixed(file, vectors->Base, (uint)vectors->Length, offset, (ushort)buffer);
+                break;
+            case RawCall.Write when buffer >= 0:
+                sqe->PrepareWriteFixed(
+                    file, vectors->Base, (uint)vectors->Length, offset, (ushort)buffer, (uint)transfer.Flags);
+                break;
+            case RawCall.Read:
+                sqe->PrepareReadV(file, vectors, count, offset);
+                break;
+            case RawCall.Write:
+                sqe->PrepareWriteV(file, vectors, count, offset, (uint)transfer.Flags);
+                break;
+            case RawCall.DataSync:
+                sqe->PrepareFSync(file, dataOnly: true);
+                break;
+            default:
+                sqe->PrepareFAllocate(file, (int)transfer.Mode, offset, (ulong)transfer.Length);
+                break;
+        }
     }
 
     private void Wait(RawTransfer transfer)
@@ -179,17 +253,11 @@ internal sealed unsafe class IoUringEngine : IRawEngine
 
     private bool HasCompletions() => _ring.Completions != 0 || _ring.HasKernelWork;
 
-    private void Woken()
-    {
-        _wake.TestAndClear();
-        Reap();
-    }
-
     private void Reap()
     {
         if (_ring.HasKernelWork)
         {
-            _ring.FlushCompletions();
+            Enter();
         }
 
         while (_ring.TryPeek(out IoUringCqe cqe))
@@ -201,7 +269,24 @@ internal sealed unsafe class IoUringEngine : IRawEngine
             _finished(transfer);
         }
 
-        // Continuations, and what had no room before.
+        // Continuations, and what had no room before. Looks for what has come meanwhile, too.
         Submit();
+    }
+
+    /// <summary>
+    /// Submits, and has finished operations completed. For what that yields no signal is needed, which would wake the loop for
+    /// nothing: <see cref="Submit"/>, which always comes last, looks.
+    /// </summary>
+    private int Enter()
+    {
+        if (!_mayMute)
+        {
+            return _ring.SubmitAndWait(0);
+        }
+
+        _ring.SignalsEventFd = false;
+        int submitted = _ring.SubmitAndWait(0);
+        _ring.SignalsEventFd = true;
+        return submitted;
     }
 }

@@ -59,15 +59,20 @@ public sealed class RawImage : IBlockDriver
         File.Dispose();
     }
 
+    /// <summary>An engine for one queue. Each transfer's file is one of <paramref name="files"/>.</summary>
     /// <exception cref="ImageException">io_uring was asked for, and no ring can be had.</exception>
     internal IRawEngine CreateEngine(
-        AioContext context, RawTransferPool transfers, BlockQueueStatistics statistics, Action<RawTransfer> finished)
+        AioContext context,
+        RawTransferPool transfers,
+        BlockQueueStatistics statistics,
+        Action<RawTransfer> finished,
+        IEnumerable<FileDescriptor> files)
     {
         if (Engine == AioEngine.IoUring)
         {
             try
             {
-                return new IoUringEngine(context, transfers, statistics, finished);
+                return new IoUringEngine(context, transfers, statistics, finished, files);
             }
             catch (PosixException e) when (_mayUseThreads)
             {

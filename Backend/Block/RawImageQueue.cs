@@ -1,4 +1,5 @@
 using RingCore.Aio;
+using RingCore.Memory;
 using RingCore.Posix;
 
 namespace Backend.Block;
@@ -27,7 +28,8 @@ internal sealed unsafe partial class RawImageQueue : IBlockQueue
         _syncFile = _file.Limits.IsReadOnly || _file.IsMemory ? null : _file.TakeSyncFile();
         try
         {
-            _engine = image.CreateEngine(context, _transfers, _statistics, Finished);
+            FileDescriptor?[] files = [_file.File, _file.Buffered, _syncFile];
+            _engine = image.CreateEngine(context, _transfers, _statistics, Finished, files.OfType<FileDescriptor>());
         }
         catch
         {
@@ -75,6 +77,9 @@ internal sealed unsafe partial class RawImageQueue : IBlockQueue
 
     /// <inheritdoc/>
     public void Commit() => _engine.Submit();
+
+    /// <inheritdoc/>
+    public void UseMemory(GuestMemoryMap? memory) => _engine.UseMemory(memory);
 
     /// <inheritdoc/>
     public void Dispose()

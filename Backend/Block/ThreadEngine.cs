@@ -1,4 +1,5 @@
 using RingCore.Aio;
+using RingCore.Memory;
 
 namespace Backend.Block;
 
@@ -59,6 +60,11 @@ internal sealed class ThreadEngine : IRawEngine
             _statistics.Enters++;
             _threads.Post(head, tail, count);
         }
+    }
+
+    public void UseMemory(GuestMemoryMap? memory)
+    {
+        // A system call looks its pages up by itself.
     }
 
     /// <summary>Gives back a transfer whose call has returned. Called by a worker.</summary>

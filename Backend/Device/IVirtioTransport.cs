@@ -9,6 +9,12 @@ public interface IVirtioTransport
     /// <summary>Guest memory; the snapshot in <see cref="GuestMemory.Current"/> may be read on any thread.</summary>
     GuestMemory Memory { get; }
 
+    /// <summary>
+    /// The driver's side leaves the pages behind <see cref="Memory"/> as they are while they are mapped, so that the kernel may keep
+    /// them for us. Where it may give some back at any time (a balloon), pages that are kept would no longer be the driver's.
+    /// </summary>
+    bool MayKeepPages { get; }
+
     /// <summary>Queue interrupts can be raised from IOThreads, without the server's thread.</summary>
     bool HasGuestNotifiers { get; }
 

@@ -58,6 +58,7 @@ internal sealed partial class VirtioBlkQueue : IDisposable
         _batch = batch;
         _completed = OnIoCompleted;
         _block = device.Driver.OpenQueue(context, queue.Owner);
+        UseMemory();
         Serve = ServeRing;
         _roundEnd = NotifyIfPending;
         _context.AddRoundEnd(_roundEnd);
@@ -140,6 +141,7 @@ internal sealed partial class VirtioBlkQueue : IDisposable
     public void Resume()
     {
         _isQuiet = false;
+        UseMemory();
         if (!_ring.TryMap(_transport.Memory.Current))
         {
             VirtioBlk.Log.Info("queue {0}: its ring is not mapped at present", Index);
@@ -182,6 +184,9 @@ internal sealed partial class VirtioBlkQueue : IDisposable
             io.Dispose();
         }
     }
+
+    /// <summary>Tells the block layer where the requests' data will be. Nothing is in flight.</summary>
+    private void UseMemory() => _block.UseMemory(_transport.MayKeepPages ? _transport.Memory.Current : null);
 
     private void ServeRing()
     {

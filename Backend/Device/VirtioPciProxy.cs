@@ -38,6 +38,10 @@ public sealed partial class VirtioPciProxy : IVirtioTransport
     public GuestMemory Memory { get; }
 
     /// <inheritdoc/>
+    /// <remarks>As for a device passed through by VFIO, whose maps pin memory: QEMU then forbids balloons.</remarks>
+    public bool MayKeepPages => true;
+
+    /// <inheritdoc/>
     public bool HasGuestNotifiers => true;
 
     /// <inheritdoc/>

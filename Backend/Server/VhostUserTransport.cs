@@ -39,6 +39,10 @@ public sealed partial class VhostUserTransport : IVirtioTransport
     public GuestMemory Memory { get; }
 
     /// <inheritdoc/>
+    /// <remarks>vhost-user promises nothing of the kind: a VM with a balloon, or one that reports free pages, may use it.</remarks>
+    public bool MayKeepPages => false;
+
+    /// <inheritdoc/>
     public bool HasGuestNotifiers => true;
 
     /// <inheritdoc/>

@@ -89,6 +89,28 @@ public sealed unsafe class GuestMemoryMap
         return count;
     }
 
+    /// <summary>
+    /// The way back: the part of [start, start + length) around <paramref name="pointer"/> that belongs to one region which the
+    /// device may write to; empty when the pointer is none into such a region. Takes time by the number of regions.
+    /// </summary>
+    public IoVector ClipToWritable(byte* start, nuint length, byte* pointer)
+    {
+        foreach (GuestRegion region in _regions)
+        {
+            // A region's mapping does not wrap around, so its end is an address too; the result stays inside the mapping.
+            byte* first = region.Pointer;
+            byte* end = first + region.Size;
+            if (region.Allows(GuestAccess.Write) && pointer >= first && pointer < end)
+            {
+                first = first > start ? first : start;
+                end = end < start + length ? end : start + length;
+                return new IoVector(first, (nuint)(end - first));
+            }
+        }
+
+        return default;
+    }
+
     /// <summary>The region that holds <paramref name="iova"/>: the last one used, else by binary search.</summary>
     private GuestRegion? Find(ulong iova)
     {

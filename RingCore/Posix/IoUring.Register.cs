@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using static RingCore.Posix.PosixException;
 
 namespace RingCore.Posix;
@@ -5,7 +6,6 @@ namespace RingCore.Posix;
 /// <content>io_uring_register(2).</content>
 public sealed unsafe partial class IoUring
 {
-    private const uint RegisterBuffersOp = 0;
     private const uint UnregisterBuffersOp = 1;
     private const uint RegisterFilesOp = 2;
     private const uint UnregisterFilesOp = 3;
@@ -13,6 +13,8 @@ public sealed unsafe partial class IoUring
     private const uint UnregisterEventFdOp = 5;
     private const uint RegisterProbeOp = 8;
     private const uint RegisterEnableRingsOp = 12;
+    private const uint RegisterBuffers2Op = 15;
+    private const uint RegisterBuffersUpdateOp = 16;
     private const int ProbeEntries = 256;
     private static readonly Lazy<int> SetupErrno = new(ProbeSetup);
 
@@ -31,17 +33,24 @@ public sealed unsafe partial class IoUring
         return probe[1] > (byte)op && (probe[16 + ((int)op * 8) + 2] & 1) != 0;
     }
 
-    /// <summary>Pins memory for <see cref="IoUringSqe.PrepareReadFixed"/>; vector <c>i</c> becomes buffer <c>i</c>, at most 16384.</summary>
-    /// <exception cref="PosixException">ENOMEM above RLIMIT_MEMLOCK; EBUSY when buffers are registered.</exception>
-    public void RegisterBuffers(ReadOnlySpan<IoVector> buffers)
+    /// <summary>A table of <paramref name="count"/> buffers, at most 16384, that <see cref="RegisterBuffer"/> fills in.</summary>
+    /// <exception cref="PosixException">EINVAL before Linux 5.19; EBUSY when buffers are registered.</exception>
+    public void RegisterBufferTable(uint count)
     {
-        // The span's length bounds what the kernel reads.
-        fixed (IoVector* p = buffers)
-        {
-            Check(
-                Libc.io_uring_register(_number, RegisterBuffersOp, p, (uint)buffers.Length),
-                $"io_uring_register {buffers.Length} buffers");
-        }
+        IoUringResourceTable table = new() { Count = count, Flags = IoUringResourceTable.Sparse };
+        Check(
+            Libc.io_uring_register(_number, RegisterBuffers2Op, &table, (uint)sizeof(IoUringResourceTable)),
+            $"io_uring_register a table of {count} buffers");
+    }
+
+    /// <summary>Pins memory as buffer <paramref name="index"/> of the table, for <see cref="IoUringSqe.PrepareReadFixed"/>.</summary>
+    /// <returns>0 or a negative errno: ENOMEM above RLIMIT_MEMLOCK, EFAULT for memory that cannot be written, EOPNOTSUPP for a file's.</returns>
+    public int RegisterBuffer(uint index, IoVector buffer)
+    {
+        // Both live on this frame until the call returns; the kernel keeps the pages of the buffer, and no pointer.
+        IoUringResourceUpdate update = new() { Offset = index, Data = &buffer, Count = 1 };
+        int n = Libc.io_uring_register(_number, RegisterBuffersUpdateOp, &update, (uint)sizeof(IoUringResourceUpdate));
+        return n < 0 ? -Marshal.GetLastPInvokeError() : 0;
     }
 
     public void UnregisterBuffers() =>
@@ -73,6 +82,21 @@ public sealed unsafe partial class IoUring
     {
         int number = eventFd.Number;
         Check(Libc.io_uring_register(_number, RegisterEventFdOp, &number, 1), "io_uring_register EVENTFD");
+    }
+
+    /// <summary>
+    /// Whether completions signal the registered eventfd (IORING_CQ_EVENTFD_DISABLED). Whoever turns it on again looks next at
+    /// <see cref="Completions"/> and <see cref="HasKernelWork"/>: those of before were not signalled. Sure to catch them all only
+    /// with <see cref="IoUringSetup.DeferTaskRun"/>.
+    /// </summary>
+    public bool SignalsEventFd
+    {
+        get => (*_cqFlags & CqEventFdDisabled) == 0;
+        set
+        {
+            Volatile.Write(ref *_cqFlags, value ? 0 : CqEventFdDisabled); // the kernel only reads this word
+            Interlocked.MemoryBarrier(); // pairs with the one that sets SqTaskRun before the kernel looks at it
+        }
     }
 
     public void UnregisterEventFd() =>

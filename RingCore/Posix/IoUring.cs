@@ -22,6 +22,7 @@ public sealed unsafe partial class IoUring : IDisposable
     private const uint EnterNoIoWait = 0x80;
     private const uint SqCqOverflow = 2;
     private const uint SqTaskRun = 4;
+    private const uint CqEventFdDisabled = 1;
     private const IoUringFeatures Required =
         IoUringFeatures.SingleMapping | IoUringFeatures.NoDrop | IoUringFeatures.ExtendedArgument;
 
@@ -36,6 +37,7 @@ public sealed unsafe partial class IoUring : IDisposable
     private readonly uint* _sqFlags;
     private readonly uint* _cqHead;
     private readonly uint* _cqTail;
+    private readonly uint* _cqFlags;
     private readonly uint _sqMask;
     private readonly uint _cqMask;
     private readonly int _sqeSize;
@@ -100,6 +102,7 @@ public sealed unsafe partial class IoUring : IDisposable
         _sqFlags = (uint*)(rings + p.Sq.Flags);
         _cqHead = (uint*)(rings + p.Cq.Head);
         _cqTail = (uint*)(rings + p.Cq.Tail);
+        _cqFlags = (uint*)(rings + p.Cq.Flags);
         _cqes = (IoUringCqe*)(rings + p.Cq.Cqes);
         _sqMask = p.SqEntries - 1;
         _cqMask = p.CqEntries - 1;

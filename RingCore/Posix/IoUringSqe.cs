@@ -83,11 +83,13 @@ public unsafe struct IoUringSqe
         BufferIndex = bufferIndex;
     }
 
-    /// <summary>Writes a part of registered buffer <paramref name="bufferIndex"/>.</summary>
-    public void PrepareWriteFixed(FileDescriptor fd, void* buffer, uint length, ulong offset, ushort bufferIndex)
+    /// <summary>Writes a part of registered buffer <paramref name="bufferIndex"/>; <paramref name="rwFlags"/> as in <see cref="PrepareWriteV"/>.</summary>
+    public void PrepareWriteFixed(
+        FileDescriptor fd, void* buffer, uint length, ulong offset, ushort bufferIndex, uint rwFlags = 0)
     {
         Fill(IoUringOp.WriteFixed, fd, buffer, length, offset);
         BufferIndex = bufferIndex;
+        OpFlags = rwFlags;
     }
 
     /// <summary>fsync(2), or fdatasync(2) with <paramref name="dataOnly"/>.</summary>

@@ -82,6 +82,32 @@ internal unsafe struct IoUringGetEventsArgument
     public KernelTimeSpec* Timeout;
 }
 
+/// <summary>struct io_uring_rsrc_register, 32 bytes: a new table of buffers.</summary>
+[StructLayout(LayoutKind.Sequential)]
+internal struct IoUringResourceTable
+{
+    /// <summary>IORING_RSRC_REGISTER_SPARSE: the table begins empty.</summary>
+    internal const uint Sparse = 1;
+
+    public uint Count;
+    public uint Flags;
+    private readonly ulong _reserved;
+    private readonly ulong _data;
+    private readonly ulong _tags;
+}
+
+/// <summary>struct io_uring_rsrc_update2, 32 bytes: entries of a table from <see cref="Offset"/> on.</summary>
+[StructLayout(LayoutKind.Sequential)]
+internal unsafe struct IoUringResourceUpdate
+{
+    public uint Offset;
+    private readonly uint _reserved;
+    public IoVector* Data;
+    private readonly ulong _tags;
+    public uint Count;
+    private readonly uint _reserved2;
+}
+
 /// <summary>struct __kernel_timespec.</summary>
 [StructLayout(LayoutKind.Sequential)]
 internal struct KernelTimeSpec(long nanoseconds)

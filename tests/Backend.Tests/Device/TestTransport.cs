@@ -24,6 +24,8 @@ internal sealed class TestTransport : IVirtioTransport, IDisposable
 
     public GuestMemory Memory { get; } = new();
 
+    public bool MayKeepPages { get; init; } = true;
+
     public bool HasGuestNotifiers { get; init; } = true;
 
     public bool HasIoEventFds { get; init; } = true;

@@ -115,7 +115,11 @@ public sealed unsafe class IoUringTests
         using IoUring ring = Create(8);
         using FileDescriptor file = MemFd.CreateSealed("ring", 4096);
         using MemoryMapping memory = MemoryMapping.Anonymous(8192);
-        ring.RegisterBuffers([new IoVector(memory.Pointer, 4096), new IoVector(memory.Pointer + 4096, 4096)]);
+        ring.RegisterBufferTable(3);
+        Assert.That(ring.RegisterBuffer(0, new IoVector(memory.Pointer, 4096)), Is.Zero);
+        Assert.That(ring.RegisterBuffer(1, new IoVector(memory.Pointer + 4096, 4096)), Is.Zero);
+        Assert.That(ring.RegisterBuffer(3, new IoVector(memory.Pointer, 4096)), Is.EqualTo(-Errno.EINVAL), "past the table");
+        Assert.That(ring.RegisterBuffer(2, new IoVector(memory.Pointer, 12288)), Is.EqualTo(-Errno.EFAULT), "not all mapped");
         ring.RegisterFiles([file]);
         new Span<byte>(memory.Pointer, 512).Fill(7);
         IoUringSqe* sqe = ring.GetSqe();
@@ -129,6 +133,8 @@ public sealed unsafe class IoUringTests
         Assert.That(memory.Pointer[4096 + 511], Is.EqualTo(7));
         sqe = ring.GetSqe();
         sqe->PrepareReadFixed(file, memory.Pointer, 512, 0, bufferIndex: 1); // not inside buffer 1
+        Assert.That(WaitForOne(ring).Result, Is.EqualTo(-Errno.EFAULT));
+        ring.GetSqe()->PrepareReadFixed(file, memory.Pointer, 512, 0, bufferIndex: 2); // nothing there
         Assert.That(WaitForOne(ring).Result, Is.EqualTo(-Errno.EFAULT));
         ring.UnregisterFiles();
         ring.UnregisterBuffers();
