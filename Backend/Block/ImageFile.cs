@@ -10,17 +10,11 @@ internal sealed class ImageFile : IDisposable
 {
     private readonly Stack<FileDescriptor> _syncFiles = []; // guarded by itself
 
-    /// <summary>
-    /// The image as it was opened first. Carries the locks, and a device's exclusive use, and is for nothing else: a ring keeps its
-    /// files open for some milliseconds after the process is gone, and who takes the image over then must not find it in use.
-    /// </summary>
-    private readonly FileDescriptor _claim;
-
     private int _flushError;
 
     private ImageFile(FileDescriptor claim, FileDescriptor file, RawImageOptions options)
     {
-        _claim = claim;
+        Claim = claim;
         File = file;
         Path = options.Path;
         Cache = options.Cache;
@@ -30,7 +24,14 @@ internal sealed class ImageFile : IDisposable
 
     internal CacheMode Cache { get; }
 
-    /// <summary>The image; with O_DIRECT when <see cref="IsDirect"/>.</summary>
+    /// <summary>
+    /// The image as it was opened first. Carries the locks, and a device's exclusive use, by which alone fallocate may deallocate
+    /// there; not for reads and writes. A ring keeps its files open for some milliseconds after the process is gone, and who
+    /// takes the image over then must not find it in use: so this is none of them.
+    /// </summary>
+    internal FileDescriptor Claim { get; }
+
+    /// <summary>The image for reads and writes; with O_DIRECT when <see cref="IsDirect"/>.</summary>
     internal FileDescriptor File { get; }
 
     /// <summary>With <see cref="IsDirect"/>: the image through the page cache, for what is too unaligned for direct I/O.</summary>
@@ -157,7 +158,7 @@ internal sealed class ImageFile : IDisposable
 
         Buffered?.Dispose();
         File.Dispose();
-        _claim.Dispose();
+        Claim.Dispose();
     }
 
     private static FileDescriptor OpenDescriptor(RawImageOptions options)

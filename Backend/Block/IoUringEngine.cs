@@ -33,7 +33,7 @@ internal sealed unsafe class IoUringEngine : IRawEngine
     private int _issuer;
 
     /// <summary>Any thread; the ring then belongs to the thread that submits first.</summary>
-    /// <param name="files">All that transfers will name. Stay the caller's; should hold no locks, see <see cref="Dispose"/>.</param>
+    /// <param name="files">What most transfers name. Stay the caller's; must hold no locks, see <see cref="Dispose"/>.</param>
     /// <exception cref="PosixException">No ring can be had: out of descriptors or memory, or forbidden.</exception>
     internal IoUringEngine(
         AioContext context,

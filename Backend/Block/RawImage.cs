@@ -59,7 +59,7 @@ public sealed class RawImage : IBlockDriver
         File.Dispose();
     }
 
-    /// <summary>An engine for one queue. Each transfer's file is one of <paramref name="files"/>.</summary>
+    /// <summary>An engine for one queue, most of whose transfers are for <paramref name="files"/>.</summary>
     /// <exception cref="ImageException">io_uring was asked for, and no ring can be had.</exception>
     internal IRawEngine CreateEngine(
         AioContext context,

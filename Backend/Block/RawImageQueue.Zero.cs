@@ -52,6 +52,7 @@ internal sealed unsafe partial class RawImageQueue
         transfer.Flags = ReadWriteFlags.None;
         if (transfer.Done >= transfer.HoleStart && transfer.Done < transfer.HoleEnd)
         {
+            transfer.File = _file.Claim;
             transfer.Call = RawCall.Allocate;
             transfer.AimAtHole();
             return;

@@ -15,12 +15,16 @@ namespace Backend.Block;
 /// </remarks>
 internal sealed unsafe class RegisteredBuffers(IoUring ring)
 {
-    /// <summary>Bytes, a power of two. Covers small requests; for large ones pinning does not count beside the transfer.</summary>
+    /// <summary>
+    /// Bytes of a piece, which begins at the page where a request did. Enough for small ones; beside the transfer of large ones
+    /// pinning does not count.
+    /// </summary>
     internal const int PieceSize = 16 * 1024;
 
     /// <summary>Pieces that are looked at before the rest of memory goes unregistered.</summary>
     internal const int MaxPieces = 128;
 
+    private const int Page = 4096;
     private static readonly Logger Log = LogManager.GetCurrentClassLogger();
     private readonly Dictionary<nuint, Piece> _pieces = [];
     private GuestMemoryMap? _memory;
@@ -47,7 +51,7 @@ internal sealed unsafe class RegisteredBuffers(IoUring ring)
             return -1;
         }
 
-        nuint start = (nuint)vector.Base & ~(nuint)(PieceSize - 1);
+        nuint start = (nuint)vector.Base & ~(nuint)(Page - 1);
         if (!_pieces.TryGetValue(start, out Piece piece))
         {
             if (_isFull)
@@ -55,12 +59,12 @@ internal sealed unsafe class RegisteredBuffers(IoUring ring)
                 return -1;
             }
 
-            piece = Learn(start, vector.Base);
+            piece = Learn(start);
         }
 
-        // No sum wraps: a piece ends where the mapping of its region does at the latest.
-        nuint offset = (nuint)vector.Base - piece.Start;
-        return (nuint)vector.Base >= piece.Start && offset <= piece.Length && vector.Length <= piece.Length - offset ? piece.Index : -1;
+        // Nothing wraps: the vector begins in the piece's first page, and what is not guest memory has no length.
+        nuint offset = (nuint)vector.Base - start;
+        return piece.Length >= Page && vector.Length <= piece.Length - offset ? piece.Index : -1;
     }
 
     /// <summary>Unpins everything. The ring is idle, or about to be closed.</summary>
@@ -78,10 +82,10 @@ internal sealed unsafe class RegisteredBuffers(IoUring ring)
     }
 
     /// <summary>Registers what of the piece is guest memory. Remembered in any case: the next request asks about it again.</summary>
-    private Piece Learn(nuint start, byte* address)
+    private Piece Learn(nuint start)
     {
-        IoVector part = _memory!.ClipToWritable((byte*)start, PieceSize, address);
-        Piece piece = new((nuint)part.Base, part.Length, (ushort)_pieces.Count);
+        IoVector part = _memory!.ClipToWritable((byte*)start, PieceSize);
+        Piece piece = new((ushort)_pieces.Count, part.Length);
         int error = part.Length == 0 ? 0 : Register(piece.Index, part);
         if (error != 0)
         {
@@ -114,5 +118,5 @@ internal sealed unsafe class RegisteredBuffers(IoUring ring)
         return ring.RegisterBuffer(index, part);
     }
 
-    private readonly record struct Piece(nuint Start, nuint Length, ushort Index);
+    private readonly record struct Piece(ushort Index, nuint Length);
 }

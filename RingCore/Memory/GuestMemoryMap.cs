@@ -90,21 +90,18 @@ public sealed unsafe class GuestMemoryMap
     }
 
     /// <summary>
-    /// The way back: the part of [start, start + length) around <paramref name="pointer"/> that belongs to one region which the
-    /// device may write to; empty when the pointer is none into such a region. Takes time by the number of regions.
+    /// The way back: what of [start, start + length) belongs to the region that holds <paramref name="start"/>, if the device
+    /// may write to that; else empty. Takes time by the number of regions.
     /// </summary>
-    public IoVector ClipToWritable(byte* start, nuint length, byte* pointer)
+    public IoVector ClipToWritable(byte* start, nuint length)
     {
         foreach (GuestRegion region in _regions)
         {
-            // A region's mapping does not wrap around, so its end is an address too; the result stays inside the mapping.
-            byte* first = region.Pointer;
-            byte* end = first + region.Size;
-            if (region.Allows(GuestAccess.Write) && pointer >= first && pointer < end)
+            // A null pointer allows nothing. The start lies in the region, so neither difference wraps.
+            nuint offset = (nuint)(start - region.Pointer);
+            if (region.Allows(GuestAccess.Write) && start >= region.Pointer && offset < region.Size)
             {
-                first = first > start ? first : start;
-                end = end < start + length ? end : start + length;
-                return new IoVector(first, (nuint)(end - first));
+                return new IoVector(start, nuint.Min(length, (nuint)region.Size - offset));
             }
         }
 

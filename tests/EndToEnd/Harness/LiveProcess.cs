@@ -22,6 +22,19 @@ public static partial class LiveProcess
         return afterName < stat.Length && stat[afterName] is not ('Z' or 'X');
     }
 
+    /// <summary>Not all of its threads have ended. The first one may have (a zombie then), while others still close files.</summary>
+    public static bool HasThreads(int pid)
+    {
+        try
+        {
+            return Directory.GetDirectories($"/proc/{pid}/task").Length > 1 || IsAlive(pid);
+        }
+        catch (DirectoryNotFoundException)
+        {
+            return false;
+        }
+    }
+
     /// <summary>Living processes, other than this one, whose command line holds <paramref name="text"/>.</summary>
     public static IReadOnlyList<string> WithCommandLine(string text)
     {

@@ -84,6 +84,26 @@ public unsafe class GuestMemoryTests
     }
 
     [Test]
+    public void A_pointer_leads_back_to_the_part_of_its_region_that_the_device_may_write_to()
+    {
+        _memory.Add(0x10000, 4 * Page, _fd, 0, true);
+        _memory.Add(0x20000, Page, _fd, 0, false);
+        _memory.Add(0x30000, Page, null, 0, true);
+        GuestMemoryMap map = _memory.Current;
+        Assert.That(map.TryGetPointer(0x10000, 4 * Page, GuestAccess.Write, out byte* first), Is.True);
+        Assert.That(map.TryGetPointer(0x20000, Page, GuestAccess.Read, out byte* rom), Is.True);
+        byte* end = first + (4 * Page);
+        nuint page = (nuint)Page;
+        Assert.That(map.ClipToWritable(first, page).Length, Is.EqualTo(page));
+        Assert.That(map.ClipToWritable(first, 8 * page).Length, Is.EqualTo(4 * page));
+        Assert.That(map.ClipToWritable(end - 1, page).Length, Is.EqualTo((nuint)1));
+        Assert.That((nint)map.ClipToWritable(end - 1, page).Base, Is.EqualTo((nint)(end - 1)));
+        Assert.That(map.ClipToWritable(first - 1, 8 * page).Length, Is.EqualTo((nuint)0), "before it");
+        Assert.That(map.ClipToWritable(rom, page).Length, Is.EqualTo((nuint)0), "read only");
+        Assert.That(map.ClipToWritable(null, page).Length, Is.EqualTo((nuint)0), "not accessible");
+    }
+
+    [Test]
     public void Translate_crosses_adjacent_regions_in_pieces()
     {
         _memory.Add(0x2000, Page, _fd, 0, true);

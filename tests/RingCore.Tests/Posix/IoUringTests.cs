@@ -119,7 +119,7 @@ public sealed unsafe class IoUringTests
         Assert.That(ring.RegisterBuffer(0, new IoVector(memory.Pointer, 4096)), Is.Zero);
         Assert.That(ring.RegisterBuffer(1, new IoVector(memory.Pointer + 4096, 4096)), Is.Zero);
         Assert.That(ring.RegisterBuffer(3, new IoVector(memory.Pointer, 4096)), Is.EqualTo(-Errno.EINVAL), "past the table");
-        Assert.That(ring.RegisterBuffer(2, new IoVector(memory.Pointer, 12288)), Is.EqualTo(-Errno.EFAULT), "not all mapped");
+        Assert.That(ring.RegisterBuffer(2, new IoVector((byte*)4096, 4096)), Is.EqualTo(-Errno.EFAULT), "nothing there");
         ring.RegisterFiles([file]);
         new Span<byte>(memory.Pointer, 512).Fill(7);
         IoUringSqe* sqe = ring.GetSqe();
@@ -138,6 +138,22 @@ public sealed unsafe class IoUringTests
         Assert.That(WaitForOne(ring).Result, Is.EqualTo(-Errno.EFAULT));
         ring.UnregisterFiles();
         ring.UnregisterBuffers();
+    }
+
+    [Test]
+    public void The_eventfd_is_signalled_for_completions_unless_that_is_off()
+    {
+        using IoUring ring = Create(8, Deferred);
+        using EventFd signal = new();
+        ring.RegisterEventFd(signal.Descriptor);
+        foreach (bool on in (bool[])[true, false, true])
+        {
+            ring.SignalsEventFd = on;
+            Assert.That(ring.SignalsEventFd, Is.EqualTo(on));
+            ring.GetSqe()->PrepareNop();
+            WaitForOne(ring);
+            Assert.That(signal.TestAndClear(), Is.EqualTo(on));
+        }
     }
 
     [Test]
