@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using Backend.Block;
 using RingCore.Aio;
+using RingCore.Memory;
 using RingCore.Posix;
 
 namespace Backend.Tests.Device;
@@ -41,6 +42,9 @@ internal sealed unsafe class HeldDriver(long length) : IBlockDriver
 
     /// <summary>The flags of each I/O in <see cref="Log"/>.</summary>
     public ConcurrentQueue<BlockRequestFlags> Flags { get; } = new();
+
+    /// <summary>The memory that queues were told, in order.</summary>
+    public ConcurrentQueue<GuestMemoryMap?> Memories { get; } = new();
 
     public int HeldCount => _held.Count;
 
@@ -87,6 +91,8 @@ internal sealed unsafe class HeldDriver(long length) : IBlockDriver
         public void Commit()
         {
         }
+
+        public void UseMemory(GuestMemoryMap? memory) => driver.Memories.Enqueue(memory);
 
         public void Run(BlockRequest request)
         {

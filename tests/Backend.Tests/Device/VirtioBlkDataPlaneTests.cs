@@ -202,6 +202,29 @@ public sealed class VirtioBlkDataPlaneTests
         rig.Wait(1);
     }
 
+    [Test]
+    public void Block_layer_knows_the_memory_that_requests_use_and_each_change_of_it()
+    {
+        using DeviceRig rig = new();
+        rig.Start();
+        GuestMemoryMap first = rig.Transport.Memory.Current;
+        Assert.That(rig.Disk.Memories, Is.EqualTo(new[] { first }));
+        rig.Device.WhileDrained(() => rig.Transport.Memory.Add(DeviceRig.Iova - 4096, 4096, rig.MemoryDescriptor, 0, writable: true));
+        Assert.That(rig.Transport.Memory.Current, Is.Not.SameAs(first));
+        Assert.That(rig.Disk.Memories, Is.EqualTo(new[] { first, rig.Transport.Memory.Current }));
+        using HeldDriver other = new(DeviceRig.DiskLength);
+        rig.Device.ReplaceDriver(other);
+        Assert.That(other.Memories, Is.EqualTo(new[] { rig.Transport.Memory.Current }));
+    }
+
+    [Test]
+    public void Block_layer_may_keep_no_pages_that_the_driver_may_take_away()
+    {
+        using DeviceRig rig = new(transport: new TestTransport { MayKeepPages = false });
+        rig.Start();
+        Assert.That(rig.Disk.Memories, Is.EqualTo(new GuestMemoryMap?[] { null }));
+    }
+
     [TestCase(VirtioFeatures.EventIndex)]
     [TestCase(VirtioFeatures.None)]
     public void Driver_is_asked_to_ring_when_busy_polling_has_ended_in_a_drain(VirtioFeatures eventIndex)
