@@ -9,7 +9,6 @@ namespace Backend.Block;
 internal sealed class ImageFile : IDisposable
 {
     private readonly Stack<FileDescriptor> _syncFiles = []; // guarded by itself
-
     private int _flushError;
 
     private ImageFile(FileDescriptor claim, FileDescriptor file, RawImageOptions options)
@@ -25,13 +24,16 @@ internal sealed class ImageFile : IDisposable
     internal CacheMode Cache { get; }
 
     /// <summary>
-    /// The image as it was opened first. Carries the locks, and a device's exclusive use, by which alone fallocate may deallocate
-    /// there; not for reads and writes. A ring keeps its files open for some milliseconds after the process is gone, and who
-    /// takes the image over then must not find it in use: so this is none of them.
+    /// The image as it was opened first. Carries the locks, and a device's exclusive use, without which fallocate may not drop
+    /// what the page cache has of it; not for reads and writes. A ring keeps its files open for some milliseconds after the process is
+    /// gone, and who takes the image over then must not find it in use: so this is none of them.
     /// </summary>
     internal FileDescriptor Claim { get; }
 
-    /// <summary>The image for reads and writes; with O_DIRECT when <see cref="IsDirect"/>.</summary>
+    /// <summary>
+    /// The image for reads and writes; with O_DIRECT when <see cref="IsDirect"/>. Not with O_NONBLOCK, on which io_uring answers
+    /// EAGAIN instead of waiting.
+    /// </summary>
     internal FileDescriptor File { get; }
 
     /// <summary>With <see cref="IsDirect"/>: the image through the page cache, for what is too unaligned for direct I/O.</summary>
@@ -89,7 +91,7 @@ internal sealed class ImageFile : IDisposable
 
             // Asked again under the lock: its former user may just have changed the size.
             status = FileStatus.Of(claim);
-            file = FileIo.Reopen(claim, options.ReadOnly ? OpenFlags.ReadOnly : OpenFlags.ReadWrite);
+            file = OpenAgain(claim, options.Path, options.ReadOnly ? OpenFlags.ReadOnly : OpenFlags.ReadWrite, "for reads and writes");
             image = Describe(claim, file, status, options);
             if (options.Cache == CacheMode.None && !image.IsMemory)
             {
@@ -127,14 +129,7 @@ internal sealed class ImageFile : IDisposable
             }
         }
 
-        try
-        {
-            return FileIo.Reopen(File, OpenFlags.ReadOnly); // enough for fdatasync
-        }
-        catch (PosixException e)
-        {
-            throw new ImageException(Path, $"it cannot be opened once more for another queue ({e.Message}); see /proc and ulimit -n", e);
-        }
+        return OpenAgain(File, Path, OpenFlags.ReadOnly, "for another queue"); // enough for fdatasync
     }
 
     /// <summary>
@@ -178,6 +173,18 @@ internal sealed class ImageFile : IDisposable
         catch (PosixException e)
         {
             throw new ImageException(options.Path, OpenProblem.Describe(options.Path, options.ReadOnly, e.Errno), e);
+        }
+    }
+
+    private static FileDescriptor OpenAgain(FileDescriptor file, string path, OpenFlags flags, string purpose)
+    {
+        try
+        {
+            return FileIo.Reopen(file, flags);
+        }
+        catch (PosixException e)
+        {
+            throw new ImageException(path, $"it cannot be opened once more {purpose} ({e.Message}); see /proc and ulimit -n", e);
         }
     }
 
@@ -232,7 +239,7 @@ internal sealed class ImageFile : IDisposable
 
     private void GoDirect(FileStatus status, bool readOnly)
     {
-        Buffered = FileIo.Reopen(File, readOnly ? OpenFlags.ReadOnly : OpenFlags.ReadWrite);
+        Buffered = OpenAgain(File, Path, readOnly ? OpenFlags.ReadOnly : OpenFlags.ReadWrite, "for what is not aligned");
         int error = FileIo.SetDirect(File);
         if (error != 0)
         {

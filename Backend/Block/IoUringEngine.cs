@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using NLog;
 using RingCore.Aio;
 using RingCore.Memory;
@@ -20,7 +21,7 @@ internal sealed unsafe class IoUringEngine : IRawEngine
     private readonly BlockQueueStatistics _statistics;
     private readonly Action<RawTransfer> _finished;
     private readonly IoUring _ring;
-    private readonly EventNotifier _wake = new();
+    private readonly EventFd _wake = new();
     private readonly BottomHalf _reapSoon;
     private readonly bool _mayMute;
     private readonly RegisteredBuffers _buffers;
@@ -50,11 +51,14 @@ internal sealed unsafe class IoUringEngine : IRawEngine
         try
         {
             _ring = CreateRing();
-            _mayMute = (_ring.Setup & IoUringSetup.DeferTaskRun) != 0;
-            _ring.RegisterEventFd(_wake.WriteDescriptor);
+            _mayMute = (_ring.Setup & IoUringSetup.DeferTaskRun) != 0
+                && RuntimeInformation.ProcessArchitecture == Architecture.X64;
+            _ring.RegisterEventFd(_wake.Descriptor);
             _files = Register([.. files]);
             _buffers = new RegisteredBuffers(_ring);
-            context.SetEventNotifier(_wake, new AioHandler { Notified = Reap, Poll = HasCompletions });
+
+            // Read, not Notified: what a ring signals ends a multishot poll of another ring (EPOLL_URING_WAKE).
+            context.SetFdHandler(_wake.Descriptor, new AioHandler { Read = Woken, Poll = HasCompletions, PollReady = Reap });
         }
         catch
         {
@@ -87,7 +91,7 @@ internal sealed unsafe class IoUringEngine : IRawEngine
             if (_issuer == 0)
             {
                 _ring.Enable(); // here, since that makes this thread the ring's single issuer
-                _issuer = Environment.CurrentManagedThreadId;
+                _issuer = ThreadScheduling.CurrentThreadId;
             }
 
             _statistics.Enters++;
@@ -120,14 +124,14 @@ internal sealed unsafe class IoUringEngine : IRawEngine
     /// </remarks>
     public void Dispose()
     {
-        _context.SetEventNotifier(_wake, null);
+        _context.SetFdHandler(_wake.Descriptor, null);
         _reapSoon.Dispose();
-        if (_issuer == 0 || _issuer == Environment.CurrentManagedThreadId) // the kernel takes it from nobody else
+        if (_issuer == 0 || _issuer == ThreadScheduling.CurrentThreadId) // the ring takes it from nobody else
         {
             _buffers.Forget();
-            if (_files.Length != 0)
+            if (_files.Length != 0 && _ring.UnregisterFiles() is < 0 and int error)
             {
-                _ring.UnregisterFiles();
+                Log.Warn("files stay open for a while: {0}", Errno.Describe(-error));
             }
         }
 
@@ -196,7 +200,8 @@ internal sealed unsafe class IoUringEngine : IRawEngine
         IoVector* vectors = transfer.Vectors;
         uint count = (uint)transfer.VectorCount;
         ulong offset = (ulong)transfer.Offset;
-        int buffer = transfer.Call is RawCall.Read or RawCall.Write && count == 1 ? _buffers.Find(*vectors) : -1;
+        bool isOneVector = transfer is { Plan: RawPlan.Direct, Call: RawCall.Read or RawCall.Write, VectorCount: 1 };
+        int buffer = isOneVector ? _buffers.Find(*vectors) : -1;
         _statistics.RegisteredIos += buffer >= 0 ? 1 : 0;
         switch (transfer.Call)
         {
@@ -252,6 +257,12 @@ internal sealed unsafe class IoUringEngine : IRawEngine
     }
 
     private bool HasCompletions() => _ring.Completions != 0 || _ring.HasKernelWork;
+
+    private void Woken()
+    {
+        _wake.TestAndClear();
+        Reap();
+    }
 
     private void Reap()
     {

@@ -6,8 +6,8 @@ namespace Backend.Block;
 
 /// <summary>
 /// Guest memory that a ring knows (registered buffers): the kernel pins its pages once, instead of for each operation. Learnt
-/// piece by piece from the requests, so that nothing is pinned that carries no data; never more than 2 MiB, since all rings
-/// and programs of a user share RLIMIT_MEMLOCK (8 MiB as a rule). Ring's thread only.
+/// piece by piece from the requests, so that nothing is pinned that carries no data; 2 MiB at most for a ring, since all rings
+/// and programs of a user share RLIMIT_MEMLOCK (8 MiB as a rule). Where that is used up, requests go as before. Ring's thread only.
 /// </summary>
 /// <remarks>
 /// A pin holds pages, not addresses. When an address comes to mean other pages, what was learnt must be forgotten, or data
@@ -70,33 +70,35 @@ internal sealed unsafe class RegisteredBuffers(IoUring ring)
     /// <summary>Unpins everything. The ring is idle, or about to be closed.</summary>
     internal void Forget()
     {
+        _pieces.Clear();
+        _memory = null;
         if (_hasTable)
         {
-            ring.UnregisterBuffers();
-            _hasTable = false;
+            int error = ring.UnregisterBuffers();
+            _hasTable = error != 0;
+            if (_hasTable)
+            {
+                Log.Warn("guest memory stays pinned until the queue ends: {0}", Errno.Describe(-error));
+            }
         }
 
-        _pieces.Clear();
-        _isFull = false;
-        _memory = null;
+        _isFull = _hasTable; // a table that cannot be emptied is not used again
     }
 
-    /// <summary>Registers what of the piece is guest memory. Remembered in any case: the next request asks about it again.</summary>
+    /// <summary>Registers what of the piece can be. Remembered in any case: the next request asks about it again.</summary>
     private Piece Learn(nuint start)
     {
-        IoVector part = _memory!.ClipToWritable((byte*)start, PieceSize);
+        IoVector part = _memory!.ClipToPinnable((byte*)start, PieceSize);
         Piece piece = new((ushort)_pieces.Count, part.Length);
         int error = part.Length == 0 ? 0 : Register(piece.Index, part);
         if (error != 0)
         {
-            // Pages that cannot be pinned, or no more of them allowed: neither will be otherwise for the next piece.
-            Log.Debug("{0} pieces of guest memory are registered, no more: {1}", _pieces.Count, Errno.Describe(-error));
-            _isFull = true;
-            return default;
+            Log.Debug("a piece of guest memory is not registered: {0}", Errno.Describe(-error));
+            piece = default;
         }
 
         _pieces.Add(start, piece);
-        _isFull = _pieces.Count == MaxPieces;
+        _isFull |= error == -Errno.ENOMEM || _pieces.Count == MaxPieces;
         return piece;
     }
 
@@ -111,7 +113,8 @@ internal sealed unsafe class RegisteredBuffers(IoUring ring)
             }
             catch (PosixException e)
             {
-                return -e.Errno; // before Linux 5.19
+                _isFull = true; // before Linux 5.19: there will be none
+                return -e.Errno;
             }
         }
 

@@ -14,7 +14,8 @@ public sealed class AioHandler
     /// the kernel tells of each signal anyway: the counter of an eventfd stays as it is, and the system call that would clear it is
     /// spared. So after a handler was deleted, a counter above zero tells of a signal that may have been delivered or not; and
     /// a handler that is set, replaced, or taken along to another thread, may be called once for a signal of before.
-    /// In place of <see cref="Read"/> and <see cref="Write"/>; only for <see cref="AioContext.SetEventNotifier"/>.
+    /// In place of <see cref="Read"/> and <see cref="Write"/>; only for <see cref="AioContext.SetEventNotifier"/>, and not for an
+    /// eventfd that an io_uring signals by itself: that would end the poll of another ring which watches it.
     /// </summary>
     public Action? Notified { get; init; }
 

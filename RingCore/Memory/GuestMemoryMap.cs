@@ -90,16 +90,17 @@ public sealed unsafe class GuestMemoryMap
     }
 
     /// <summary>
-    /// The way back: what of [start, start + length) belongs to the region that holds <paramref name="start"/>, if the device
-    /// may write to that; else empty. Takes time by the number of regions.
+    /// The way back: what of [start, start + length) belongs to the region that holds <paramref name="start"/>, if the device may
+    /// write there, and pages are small: pinning a part of a huge one pins, and is charged for, all of it. Else empty. Takes time by
+    /// the number of regions.
     /// </summary>
-    public IoVector ClipToWritable(byte* start, nuint length)
+    public IoVector ClipToPinnable(byte* start, nuint length)
     {
         foreach (GuestRegion region in _regions)
         {
             // A null pointer allows nothing. The start lies in the region, so neither difference wraps.
             nuint offset = (nuint)(start - region.Pointer);
-            if (region.Allows(GuestAccess.Write) && start >= region.Pointer && offset < region.Size)
+            if (region.Allows(GuestAccess.Write) && region.HasSmallPages && start >= region.Pointer && offset < region.Size)
             {
                 return new IoVector(start, nuint.Min(length, (nuint)region.Size - offset));
             }

@@ -48,6 +48,9 @@ internal sealed unsafe class GuestRegion
     /// <summary>Host address of <see cref="Start"/>; null when the range is not accessible.</summary>
     internal byte* Pointer { get; }
 
+    /// <summary>Its memory comes in pages of 4 KiB: hugetlbfs, and tmpfs with huge pages, tell another block size.</summary>
+    internal bool HasSmallPages => _file.BlockSize <= GuestMemory.PageSize;
+
     internal bool IsMapped => _mapping is not null;
 
     internal bool Contains(ulong iova) => iova - Start < Size && iova >= Start;

@@ -44,7 +44,7 @@ public sealed unsafe partial class IoUring
     }
 
     /// <summary>Pins memory as buffer <paramref name="index"/> of the table, for <see cref="IoUringSqe.PrepareReadFixed"/>.</summary>
-    /// <returns>0 or a negative errno: ENOMEM above RLIMIT_MEMLOCK, EFAULT for memory that cannot be written, EOPNOTSUPP for a file's.</returns>
+    /// <returns>0 or a negative errno: ENOMEM above RLIMIT_MEMLOCK; EFAULT or EOPNOTSUPP for memory that cannot be pinned.</returns>
     public int RegisterBuffer(uint index, IoVector buffer)
     {
         // Both live on this frame until the call returns; the kernel keeps the pages of the buffer, and no pointer.
@@ -53,8 +53,8 @@ public sealed unsafe partial class IoUring
         return n < 0 ? -Marshal.GetLastPInvokeError() : 0;
     }
 
-    public void UnregisterBuffers() =>
-        Check(Libc.io_uring_register(_number, UnregisterBuffersOp, null, 0), "io_uring_register UNREGISTER_BUFFERS");
+    /// <summary>Unpins all buffers and drops their table: 0 or a negative errno. Before Linux 6.13 it waits for operations that use them.</summary>
+    public int UnregisterBuffers() => Unregister(UnregisterBuffersOp);
 
     /// <summary>Makes descriptor <c>i</c> known as file <c>i</c> (<see cref="IoUringSqe.SetFixedFile"/>), which saves a look-up an entry.</summary>
     public void RegisterFiles(ReadOnlySpan<FileDescriptor> files)
@@ -74,10 +74,13 @@ public sealed unsafe partial class IoUring
         }
     }
 
-    public void UnregisterFiles() =>
-        Check(Libc.io_uring_register(_number, UnregisterFilesOp, null, 0), "io_uring_register UNREGISTER_FILES");
+    /// <summary>Lets go of all registered files: 0 or a negative errno. As <see cref="UnregisterBuffers"/>.</summary>
+    public int UnregisterFiles() => Unregister(UnregisterFilesOp);
 
-    /// <summary>An eventfd that the kernel signals for every completion.</summary>
+    /// <summary>
+    /// An eventfd that the kernel signals for completions, also those that the ring shows only after
+    /// <see cref="FlushCompletions"/>; one signal may be for several. While <see cref="SignalsEventFd"/>.
+    /// </summary>
     public void RegisterEventFd(FileDescriptor eventFd)
     {
         int number = eventFd.Number;
@@ -86,8 +89,8 @@ public sealed unsafe partial class IoUring
 
     /// <summary>
     /// Whether completions signal the registered eventfd (IORING_CQ_EVENTFD_DISABLED). Whoever turns it on again looks next at
-    /// <see cref="Completions"/> and <see cref="HasKernelWork"/>: those of before were not signalled. Sure to catch them all only
-    /// with <see cref="IoUringSetup.DeferTaskRun"/>.
+    /// <see cref="Completions"/> and <see cref="HasKernelWork"/>: those of before were not signalled. Sure to find them all only
+    /// with <see cref="IoUringSetup.DeferTaskRun"/>, on x86, where the kernel orders its own accesses to these words.
     /// </summary>
     public bool SignalsEventFd
     {
@@ -95,7 +98,7 @@ public sealed unsafe partial class IoUring
         set
         {
             Volatile.Write(ref *_cqFlags, value ? 0 : CqEventFdDisabled); // the kernel only reads this word
-            Interlocked.MemoryBarrier(); // pairs with the one that sets SqTaskRun before the kernel looks at it
+            Interlocked.MemoryBarrier(); // pairs with the locked instruction by which the kernel sets SqTaskRun before it looks here
         }
     }
 
@@ -108,6 +111,18 @@ public sealed unsafe partial class IoUring
     /// </summary>
     public void Enable() =>
         Check(Libc.io_uring_register(_number, RegisterEnableRingsOp, null, 0), "io_uring_register ENABLE_RINGS");
+
+    // A signal for this thread may interrupt the wait for operations that use what goes.
+    private int Unregister(uint operation)
+    {
+        int errno;
+        do
+        {
+            errno = Libc.io_uring_register(_number, operation, null, 0) < 0 ? Marshal.GetLastPInvokeError() : 0;
+        }
+        while (errno == Posix.Errno.EINTR);
+        return -errno;
+    }
 
     private static int ProbeSetup()
     {

@@ -14,10 +14,10 @@ internal sealed unsafe class ImageRig : IDisposable
     private readonly AioTimer _watchdog;
     private bool _late;
 
-    internal ImageRig(RawImageOptions options)
+    internal ImageRig(RawImageOptions options, FdMonitorKind monitor = FdMonitorKind.Epoll)
     {
         Image = OpenOrIgnore(options);
-        Context = new AioContext(new AioContextOptions { Name = "test", Monitor = FdMonitorKind.Epoll });
+        Context = new AioContext(new AioContextOptions { Name = "test", Monitor = monitor });
         Queue = (RawImageQueue)Image.OpenQueue(Context);
         _watchdog = Context.CreateTimer(() => _late = true);
     }

@@ -114,10 +114,7 @@ public sealed class KilledProcessTests : EndToEndTest
         using FileDescriptor file = FileDescriptor.Open(image, OpenFlags.ReadOnly);
         Assert.That(FileLock.IsHeldByOther(file, usedForWriting), Is.EqualTo(1));
         LiveProcess.Signal(disk.BackendPid, LiveProcess.SigKill);
-        while (LiveProcess.HasThreads(disk.BackendPid))
-        {
-            Thread.Yield();
-        }
+        Assert.That(SpinWait.SpinUntil(() => !LiveProcess.HasThreads(disk.BackendPid), Tool.StandardTimeout), Is.True);
 
         Assert.That(FileLock.IsHeldByOther(file, usedForWriting), Is.Zero);
         disk.Detach();

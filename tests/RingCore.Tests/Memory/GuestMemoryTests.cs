@@ -84,7 +84,7 @@ public unsafe class GuestMemoryTests
     }
 
     [Test]
-    public void A_pointer_leads_back_to_the_part_of_its_region_that_the_device_may_write_to()
+    public void A_pointer_leads_back_to_the_part_of_its_region_that_may_be_pinned()
     {
         _memory.Add(0x10000, 4 * Page, _fd, 0, true);
         _memory.Add(0x20000, Page, _fd, 0, false);
@@ -94,13 +94,13 @@ public unsafe class GuestMemoryTests
         Assert.That(map.TryGetPointer(0x20000, Page, GuestAccess.Read, out byte* rom), Is.True);
         byte* end = first + (4 * Page);
         nuint page = (nuint)Page;
-        Assert.That(map.ClipToWritable(first, page).Length, Is.EqualTo(page));
-        Assert.That(map.ClipToWritable(first, 8 * page).Length, Is.EqualTo(4 * page));
-        Assert.That(map.ClipToWritable(end - 1, page).Length, Is.EqualTo((nuint)1));
-        Assert.That((nint)map.ClipToWritable(end - 1, page).Base, Is.EqualTo((nint)(end - 1)));
-        Assert.That(map.ClipToWritable(first - 1, 8 * page).Length, Is.EqualTo((nuint)0), "before it");
-        Assert.That(map.ClipToWritable(rom, page).Length, Is.EqualTo((nuint)0), "read only");
-        Assert.That(map.ClipToWritable(null, page).Length, Is.EqualTo((nuint)0), "not accessible");
+        Assert.That(map.ClipToPinnable(first, page).Length, Is.EqualTo(page));
+        Assert.That(map.ClipToPinnable(first, 8 * page).Length, Is.EqualTo(4 * page));
+        Assert.That(map.ClipToPinnable(end - 1, page).Length, Is.EqualTo((nuint)1));
+        Assert.That((nint)map.ClipToPinnable(end - 1, page).Base, Is.EqualTo((nint)(end - 1)));
+        Assert.That(map.ClipToPinnable(first - 1, 8 * page).Length, Is.EqualTo((nuint)0), "before it");
+        Assert.That(map.ClipToPinnable(rom, page).Length, Is.EqualTo((nuint)0), "read only");
+        Assert.That(map.ClipToPinnable(null, page).Length, Is.EqualTo((nuint)0), "not accessible");
     }
 
     [Test]

@@ -115,7 +115,15 @@ public sealed unsafe class IoUringTests
         using IoUring ring = Create(8);
         using FileDescriptor file = MemFd.CreateSealed("ring", 4096);
         using MemoryMapping memory = MemoryMapping.Anonymous(8192);
-        ring.RegisterBufferTable(3);
+        try
+        {
+            ring.RegisterBufferTable(3);
+        }
+        catch (PosixException e) when (e.Errno == Errno.EINVAL)
+        {
+            Assert.Ignore("this kernel has no tables of buffers (before Linux 5.19)");
+        }
+
         Assert.That(ring.RegisterBuffer(0, new IoVector(memory.Pointer, 4096)), Is.Zero);
         Assert.That(ring.RegisterBuffer(1, new IoVector(memory.Pointer + 4096, 4096)), Is.Zero);
         Assert.That(ring.RegisterBuffer(3, new IoVector(memory.Pointer, 4096)), Is.EqualTo(-Errno.EINVAL), "past the table");
@@ -136,8 +144,9 @@ public sealed unsafe class IoUringTests
         Assert.That(WaitForOne(ring).Result, Is.EqualTo(-Errno.EFAULT));
         ring.GetSqe()->PrepareReadFixed(file, memory.Pointer, 512, 0, bufferIndex: 2); // nothing there
         Assert.That(WaitForOne(ring).Result, Is.EqualTo(-Errno.EFAULT));
-        ring.UnregisterFiles();
-        ring.UnregisterBuffers();
+        Assert.That(ring.UnregisterFiles(), Is.Zero);
+        Assert.That(ring.UnregisterBuffers(), Is.Zero);
+        Assert.That(ring.UnregisterBuffers(), Is.EqualTo(-Errno.ENXIO), "there are none");
     }
 
     [Test]
