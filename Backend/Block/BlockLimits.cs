@@ -11,9 +11,6 @@ public sealed record BlockLimits
     /// <summary>Bytes; a power of two; the smallest write without read-modify-write below.</summary>
     public int PhysicalBlockSize { get; init; } = 4096;
 
-    /// <summary>Bytes; address and length alignment that makes I/O direct. Others are bounced by the driver.</summary>
-    public int MemoryAlignment { get; init; } = 512;
-
     public bool CanDiscard { get; init; }
 
     public bool CanWriteZeroes { get; init; }

@@ -83,9 +83,6 @@ internal sealed class DiskStack : IDisposable, IFaultHost
     /// <summary>The size of the volatile cache; 0 without one.</summary>
     internal long CacheSize => _cache?.Store.Size ?? 0;
 
-    /// <summary>The filter is in the requests' way, so that the device has to know <see cref="Top"/> and the queues' faults.</summary>
-    internal bool HasFilter => _filter is not null;
-
     /// <summary>Lets the device look at <see cref="Top"/> as it is now. Server's thread.</summary>
     internal void Connect(VirtioBlk device) => device.ReplaceDriver(Top, _filter is null ? null : _deviceFaults);
 

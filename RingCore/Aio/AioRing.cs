@@ -27,8 +27,6 @@ public sealed unsafe class AioRing
     /// <summary>The monitor in use; replaced when its ring is.</summary>
     internal IoUringMonitor? Monitor { get; set; }
 
-    internal bool HasClients => _clients.Exists(static c => c is not null);
-
     internal bool HasPending => _count != 0;
 
     /// <summary>A new client with tags below <paramref name="tags"/>.</summary>

@@ -49,9 +49,6 @@ public static class FaultEvents
         return index >= 0;
     }
 
-    /// <summary>It is a request, or any of them.</summary>
-    public static bool IsRequest(this FaultEvent value) => value <= FaultEvent.Any;
-
     /// <summary>It is about a range of the disk, so that <c>at</c> and <c>size</c> make sense.</summary>
     public static bool HasRange(this FaultEvent value) =>
         value is FaultEvent.Read or FaultEvent.Write or FaultEvent.Discard or FaultEvent.WriteZeroes or FaultEvent.Any;

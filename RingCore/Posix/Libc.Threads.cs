@@ -2,7 +2,7 @@ using System.Runtime.InteropServices;
 
 namespace RingCore.Posix;
 
-/// <content>Threads, their scheduling, and sessions.</content>
+/// <content>Threads and their scheduling.</content>
 internal static unsafe partial class Libc
 {
     [LibraryImport(Name, SetLastError = true)]
@@ -19,9 +19,6 @@ internal static unsafe partial class Libc
 
     [LibraryImport(Name, SetLastError = true)]
     internal static partial int sched_getaffinity(int tid, nuint size, byte* mask);
-
-    [LibraryImport(Name, SetLastError = true)]
-    internal static partial int setsid();
 
     // The C library of Debian 12 does not wrap these two, and their numbers differ from machine to machine.
     internal static int sched_setattr(int tid, SchedAttributes* attributes) =>

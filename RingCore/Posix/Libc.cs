@@ -56,7 +56,4 @@ internal static unsafe partial class Libc
 
     [LibraryImport(Name, SetLastError = true)]
     internal static partial int munmap(byte* address, nuint length);
-
-    [LibraryImport(Name, SetLastError = true)]
-    internal static partial int madvise(byte* address, nuint length, int advice);
 }

@@ -87,10 +87,6 @@ public static unsafe class ThreadScheduling
         return Libc.sched_setaffinity(threadId, MaskBytes, mask) == 0 ? 0 : Marshal.GetLastPInvokeError();
     }
 
-    /// <summary>Makes the process the leader of a new session without a terminal (setsid(2)). Returns the session's id.</summary>
-    /// <exception cref="PosixException">EPERM when it leads a process group.</exception>
-    public static int StartSession() => Check(Libc.setsid(), "setsid");
-
     private static int TrySetPolicy(int threadId, int policy)
     {
         int priority = 0; // struct sched_param is this one int
