@@ -13,14 +13,13 @@ namespace Bench;
 
 /// <summary>
 /// One run: starts every contestant on an image of its own, measures case by case in rounds in which everyone has a turn, ends
-/// them all, and reports. All of them live for the whole run, warm, and those whose turn it is not must be idle: one that is
-/// not is named in the report.
+/// them all, and reports. All of them live for a whole round, warm, and those whose turn it is not must be idle: one that is
+/// not is named in the report. For the next round the images change hands.
 /// </summary>
 internal sealed class BenchRun(BenchOptions options, CancellationToken cancel)
 {
     private const double IdleShare = 0.05;
     private static readonly TimeSpan LeastIdleTime = TimeSpan.FromMilliseconds(50); // five ticks of the kernel's accounting
-    private static readonly TimeSpan Settling = TimeSpan.FromMilliseconds(250); // what was hot is compiled once more after 100 ms
     private readonly IAnsiConsole _progress =
         AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(Console.Error) });
 
@@ -84,23 +83,20 @@ internal sealed class BenchRun(BenchOptions options, CancellationToken cancel)
     {
         ContestantFolder own = folder.Of(contestant);
         Region region = Image.Create(own.Image, options.Size, contestant.ImageLength, cancel);
+        Entrant entrant = new(contestant, own, region);
+        _entrants.Add(entrant);
+        Start(entrant);
+    }
+
+    private void Start(Entrant entrant)
+    {
         try
         {
-            Serving serving = contestant.Start(own, cancel);
-            Entrant entrant = new(contestant, own, region, serving);
-            _entrants.Add(entrant);
-            entrant.Check();
-            if (contestant.Kind != ContestantKind.Raw)
-            {
-                FioRun.Run(Workloads.WarmUp, serving.File, region, options.WarmUp, cancel);
-                cancel.WaitHandle.WaitOne(Settling);
-            }
-
-            entrant.About = serving.Counters();
+            entrant.Start(options.WarmUp, cancel);
         }
-        catch (UserErrorException e) when (!contestant.IsRequired)
+        catch (UserErrorException e) when (!entrant.Contestant.IsRequired)
         {
-            LeaveOut(contestant, own, e.Message);
+            LeaveOut(entrant, e.Message);
         }
     }
 
@@ -108,6 +104,11 @@ internal sealed class BenchRun(BenchOptions options, CancellationToken cancel)
     {
         for (int round = 1; round <= options.Rounds; round++)
         {
+            if (round > 1)
+            {
+                ChangeImages(progress);
+            }
+
             foreach (Workload workload in options.Workloads)
             {
                 double share = 1.0 / _entrants.Count;
@@ -137,21 +138,45 @@ internal sealed class BenchRun(BenchOptions options, CancellationToken cancel)
         }
         catch (UserErrorException e) when (!entrant.Contestant.IsRequired)
         {
-            LeaveOut(entrant.Contestant, entrant.Folder, e.Message);
+            LeaveOut(entrant, e.Message);
         }
     }
 
     /// <summary>Goes on without one of the standard peers or variants.</summary>
-    private void LeaveOut(Contestant contestant, ContestantFolder folder, string why)
+    private void LeaveOut(Entrant entrant, string why)
     {
-        Warn($"{contestant.Name} is left out: {why}");
-        if (_entrants.Find(e => e.Contestant == contestant) is { } entrant)
+        Warn($"{entrant.Name} is left out: {why}");
+        _entrants.Remove(entrant);
+        entrant.Stop();
+        File.Delete(entrant.Folder.Image); // its memory is wanted
+    }
+
+    /// <summary>
+    /// Gives everyone the image of the next, among those that have equal ones. How an image lies in memory, or on the medium, makes
+    /// the same server faster or slower by up to a fifth where copying is all; so nobody keeps a good one.
+    /// </summary>
+    private void ChangeImages(ProgressTask progress)
+    {
+        Entrant[] equal = [.. _entrants.Where(e => e.Contestant.ImageLength is null)];
+        if (equal.Length < 2)
         {
-            _entrants.Remove(entrant);
-            entrant.Serving.Dispose();
+            return;
         }
 
-        File.Delete(folder.Image); // its memory is wanted
+        _entrants.ForEach(e => e.Stop());
+        string aside = $"{equal[0].Folder.Image}.aside";
+        File.Move(equal[0].Folder.Image, aside);
+        for (int i = 1; i < equal.Length; i++)
+        {
+            File.Move(equal[i].Folder.Image, equal[i - 1].Folder.Image);
+        }
+
+        File.Move(aside, equal[^1].Folder.Image);
+        foreach (Entrant entrant in _entrants.ToArray())
+        {
+            progress.Description = $"starting {Markup.Escape(entrant.Name)} on another image";
+            Start(entrant);
+        }
     }
 
     private void Publish(DateTimeOffset started)
@@ -225,7 +250,7 @@ internal sealed class BenchRun(BenchOptions options, CancellationToken cancel)
         {
             try
             {
-                entrant.Serving.Dispose();
+                entrant.Stop();
             }
             catch (Exception e) when (e is UserErrorException or IOException)
             {

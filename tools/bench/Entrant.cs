@@ -1,13 +1,16 @@
 using Bench.Cases;
 using Bench.Contestants;
+using Bench.Fio;
 using Bench.Measuring;
 using Bench.Reports;
 
 namespace Bench;
 
-/// <summary>A contestant that has started, and what has been measured of it.</summary>
-internal sealed class Entrant(Contestant contestant, ContestantFolder folder, Region region, Serving serving)
+/// <summary>A contestant with its folder, which serves from <see cref="Start"/> to <see cref="Stop"/>, and what has been measured of it.</summary>
+internal sealed class Entrant(Contestant contestant, ContestantFolder folder, Region region)
 {
+    private static readonly TimeSpan Settling = TimeSpan.FromMilliseconds(250); // what was hot is compiled once more after 100 ms
+    private Serving? _serving;
     private readonly Dictionary<Workload, List<Sample>> _samples = [];
 
     public Contestant Contestant => contestant;
@@ -16,22 +19,46 @@ internal sealed class Entrant(Contestant contestant, ContestantFolder folder, Re
 
     public Region Region => region;
 
-    public Serving Serving => serving;
+    /// <exception cref="InvalidOperationException">It does not serve now.</exception>
+    public Serving Serving => _serving ?? throw new InvalidOperationException($"{Name} does not serve.");
 
     public string Name => contestant.Name;
 
     /// <summary>Counters of our own disk after the start: they say how it runs.</summary>
-    public VdiskCounters? About { get; set; }
+    public VdiskCounters? About { get; private set; }
 
     /// <summary>The most CPU time that its servers took while another contestant was measured.</summary>
     public TimeSpan MostSpentIdle { get; private set; }
+
+    /// <summary>Starts it on the image in its folder, and warms it up.</summary>
+    /// <exception cref="RingCore.Hosting.UserErrorException">It does not start, or not as it should.</exception>
+    /// <exception cref="OperationCanceledException"/>
+    public void Start(TimeSpan warmUp, CancellationToken cancel)
+    {
+        _serving = contestant.Start(folder, cancel);
+        Check();
+        if (contestant.Kind != ContestantKind.Raw)
+        {
+            FioRun.Run(Workloads.WarmUp, _serving.File, region, warmUp, cancel);
+            cancel.WaitHandle.WaitOne(Settling);
+        }
+
+        About = _serving.Counters();
+    }
+
+    /// <summary>Ends its processes and its mount, if it serves.</summary>
+    public void Stop()
+    {
+        _serving?.Dispose();
+        _serving = null;
+    }
 
     /// <summary>Before each measurement: the right mount, and the right content in it.</summary>
     /// <exception cref="RingCore.Hosting.UserErrorException">With what is wrong.</exception>
     public void Check()
     {
-        serving.Verify();
-        Marker.Verify(folder.Image, serving.File, region.Offset);
+        Serving.Verify();
+        Marker.Verify(folder.Image, Serving.File, region.Offset);
     }
 
     public void Add(Workload workload, Sample sample)
