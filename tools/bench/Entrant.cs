@@ -39,7 +39,11 @@ internal sealed class Entrant(Contestant contestant, ContestantFolder folder, Re
         Check();
         if (contestant.Kind != ContestantKind.Raw)
         {
-            FioRun.Run(Workloads.WarmUp, _serving.File, region, warmUp, cancel);
+            foreach (Workload workload in Workloads.WarmUp)
+            {
+                FioRun.Run(workload, _serving.File, region, warmUp / Workloads.WarmUp.Count, cancel);
+            }
+
             cancel.WaitHandle.WaitOne(Settling);
         }
 

@@ -26,8 +26,8 @@ internal static class Workloads
     /// <summary>The few that tell mechanisms apart.</summary>
     public static IReadOnlyList<Workload> Matrix { get; } = Select(["rr-q1", "rr-q32", "mix-4x16", "read-1m"]);
 
-    /// <summary>What warms a contestant up: reads and writes, deep.</summary>
-    public static Workload WarmUp { get; } = Mix(4);
+    /// <summary>What warms a contestant up, one after the other: requests one by one, then reads and writes, deep.</summary>
+    public static IReadOnlyList<Workload> WarmUp { get; } = [Standard[0], Mix(4)];
 
     /// <summary>The cases of these names, in the order of the catalogue.</summary>
     /// <exception cref="UserErrorException">There is no such case.</exception>
