@@ -91,11 +91,11 @@ internal sealed class ImageFile : IDisposable
 
             // Asked again under the lock: its former user may just have changed the size.
             status = FileStatus.Of(claim);
-            file = OpenAgain(claim, options.Path, options.ReadOnly ? OpenFlags.ReadOnly : OpenFlags.ReadWrite, "for reads and writes");
+            file = OpenAgain(claim, options.Path, Access(options), "for reads and writes");
             image = Describe(claim, file, status, options);
             if (options.Cache == CacheMode.None && !image.IsMemory)
             {
-                image.GoDirect(status, options.ReadOnly);
+                image.GoDirect(status, options);
             }
 
             return image;
@@ -161,7 +161,7 @@ internal sealed class ImageFile : IDisposable
         try
         {
             // Non-blocking, since opening a FIFO would wait for its other end.
-            OpenFlags access = options.ReadOnly ? OpenFlags.ReadOnly : OpenFlags.ReadWrite;
+            OpenFlags access = Access(options);
             if (!options.ReadOnly && !options.Force)
             {
                 // On a block device: fail if it is mounted. On a file it has no meaning without O_CREAT.
@@ -175,6 +175,8 @@ internal sealed class ImageFile : IDisposable
             throw new ImageException(options.Path, OpenProblem.Describe(options.Path, options.ReadOnly, e.Errno), e);
         }
     }
+
+    private static OpenFlags Access(RawImageOptions options) => options.ReadOnly ? OpenFlags.ReadOnly : OpenFlags.ReadWrite;
 
     private static FileDescriptor OpenAgain(FileDescriptor file, string path, OpenFlags flags, string purpose)
     {
@@ -237,9 +239,9 @@ internal sealed class ImageFile : IDisposable
         return System.IO.File.Exists(file) && System.IO.File.ReadAllText(file).Trim() != "0";
     }
 
-    private void GoDirect(FileStatus status, bool readOnly)
+    private void GoDirect(FileStatus status, RawImageOptions options)
     {
-        Buffered = OpenAgain(File, Path, readOnly ? OpenFlags.ReadOnly : OpenFlags.ReadWrite, "for what is not aligned");
+        Buffered = OpenAgain(File, Path, Access(options), "for what is not aligned");
         int error = FileIo.SetDirect(File);
         if (error != 0)
         {

@@ -79,7 +79,7 @@ public sealed unsafe partial class IoUring
 
     /// <summary>
     /// An eventfd that the kernel signals for completions, also those that the ring shows only after
-    /// <see cref="FlushCompletions"/>; one signal may be for several. While <see cref="SignalsEventFd"/>.
+    /// <see cref="SubmitAndWait"/>; one signal may be for several. While <see cref="SignalsEventFd"/>.
     /// </summary>
     public void RegisterEventFd(FileDescriptor eventFd)
     {

@@ -138,7 +138,7 @@ public sealed unsafe partial class IoUring : IDisposable
     public uint Completions => Volatile.Read(ref *_cqTail) - *_cqHead; // pairs with the kernel's release of cq.tail
 
     /// <summary>
-    /// True when the kernel holds completions that only a <see cref="FlushCompletions"/> (or a wait) makes visible: deferred
+    /// True when the kernel holds completions that only a <see cref="SubmitAndWait"/> makes visible: deferred
     /// work in a ring with <see cref="IoUringSetup.TaskRunFlag"/>, or a completion ring that had overflown. No system call.
     /// </summary>
     public bool HasKernelWork => (Volatile.Read(ref *_sqFlags) & (SqCqOverflow | SqTaskRun)) != 0; // pairs with the kernel's flag updates
@@ -167,7 +167,7 @@ public sealed unsafe partial class IoUring : IDisposable
 
     /// <summary>
     /// Hands all entries to the kernel and waits, in one system call, until <paramref name="minComplete"/> completions are
-    /// there or the time is over. With <paramref name="minComplete"/> 0 it does not wait, but makes deferred completions visible.
+    /// there or the time is over. With <paramref name="minComplete"/> 0 it does not wait, but makes deferred and overflown completions visible.
     /// </summary>
     /// <param name="minComplete">How many to wait for.</param>
     /// <param name="timeoutNs">Nanoseconds; negative waits for ever.</param>
@@ -185,9 +185,6 @@ public sealed unsafe partial class IoUring : IDisposable
         argument.Timeout = &time;
         return Enter(minComplete, _waitFlags | EnterExtendedArgument, &argument, (nuint)sizeof(IoUringGetEventsArgument));
     }
-
-    /// <summary>Makes deferred and overflown completions visible; submits nothing that was not due anyway. Does not wait.</summary>
-    public int FlushCompletions() => Enter(0, EnterGetEvents, null, 0);
 
     /// <summary>The oldest completion that was not advanced over, if there is one. No system call.</summary>
     public bool TryPeek(out IoUringCqe cqe)

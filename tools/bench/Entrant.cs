@@ -10,8 +10,8 @@ namespace Bench;
 internal sealed class Entrant(Contestant contestant, ContestantFolder folder, Region region)
 {
     private static readonly TimeSpan Settling = TimeSpan.FromMilliseconds(250); // what was hot is compiled once more after 100 ms
-    private Serving? _serving;
     private readonly Dictionary<Workload, List<Sample>> _samples = [];
+    private Serving? _serving;
 
     public Contestant Contestant => contestant;
 
